@@ -1,0 +1,1 @@
+"""IMD Lens: deprivation context at the point of care."""

@@ -1,0 +1,286 @@
+"""The command `imdlens`."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app.context.summary import Summaries
+from app.enrichment import Enrichment, Rules, enrich
+from app.errors import field_errors
+from app.lookup.deprivation import NATIONS
+from app.lookup.index import Index
+from app.lookup.layout import IndexFileError
+from app.reference.errors import ReferenceDataError
+from app.reference.releases import current_index, provenance
+from app.reference.releases import rollback as roll_back
+from app.settings import DEFAULT_DATA_DIR, Settings
+
+app = typer.Typer(
+    name="imdlens",
+    help="Deprivation context at the point of care: a postcode in, the published IMD decile and Core20 flag out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data = typer.Typer(help="The national data: build, look at and switch releases.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+OutDir = Annotated[Path | None, typer.Option("--out", help="Data folder; IMDLENS_DATA_DIR by default.")]
+
+
+def main() -> None:
+    """Run the command; what can be foreseen ends in one sentence, not in a traceback."""
+    try:
+        app()
+    except (ReferenceDataError, IndexFileError) as error:
+        _fail(str(error))
+    except ValidationError as error:
+        fields = [e["field"] for e in field_errors(error.errors(include_input=False))]
+        _fail(f"These settings cannot be read: {', '.join(f'IMDLENS_{f.upper()}' for f in fields)}.")
+    except KeyboardInterrupt:
+        _fail("Stopped.", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+
+
+def _fail(sentence: str, code: int = 1) -> NoReturn:
+    err.print(f"[bold red]imdlens:[/] {sentence}", markup=True)
+    raise SystemExit(code)
+
+
+# ------------------------------------------------------------------------------------------ serve
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8080,
+    workers: Annotated[int, typer.Option(help="Processes; one a core is usual.", min=1)] = 1,
+) -> None:
+    """Serve the API. Without data of its own, it starts on the starter data and says so."""
+    import uvicorn
+
+    settings = Settings()
+    index = _index_to_serve(settings)
+    shown = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only compared
+    err.print(f"[bold]IMD Lens[/] answers from [bold]{index.release.postcodes}[/] ({index.release.id}).")
+    if index.release.starter:
+        err.print(
+            f"[yellow]This is starter data: {index.release.counts['postcodes']} real postcodes, so that you can try it."
+            " Any other is `not_found`.[/]\nTo load the whole country: [bold]imdlens data fetch[/], or"
+            " [bold]imdlens data build FOLDER[/] with the official files."
+        )
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        err.print("[yellow]Listening beyond this machine without keys: put a proxy before it that asks for one.[/]")
+    if settings.database_url:
+        err.print("[yellow]IMDLENS_DATABASE_URL is set, but this version counts no contacts yet.[/]")
+    err.print(
+        f"\n  Page to open   {shown}/docs\n  Try it         curl -s {shown}/v1/enrich \\\n"
+        "                   -H 'Content-Type: application/json' -d '{\"postcode\": \"NG1 1AA\"}'\n",
+        markup=False,
+    )
+    del index
+    uvicorn.run(
+        "app.main:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        access_log=False,  # a URL could hold what it should not
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=20,
+    )
+
+
+def _index_to_serve(settings: Settings) -> Index:
+    folder = settings.data_dir
+    if folder == DEFAULT_DATA_DIR and not (folder / "current").exists():
+        err.print(f"No data in {folder} yet: building the starter data that comes with IMD Lens.")
+        # In a process of its own, so that what builds data is never loaded into what serves it.
+        command = [sys.executable, "-m", "app.cli", "data", "build", "--starter", "--out", str(folder)]
+        if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:  # noqa: S603 - our own command
+            _fail("The starter data could not be built.")
+    from app.current import check_edition
+
+    index = Index(current_index(folder))
+    check_edition(index, settings.core20_edition)
+    return index
+
+
+# ----------------------------------------------------------------------------------------- lookup
+
+
+@app.command()
+def lookup(
+    postcodes: Annotated[list[str], typer.Argument(help="Postcodes, however written; - reads one a line.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Look up postcodes in the current data. For trying it out: a shell keeps a history of what is typed."""
+    from app.contract.render import render
+
+    settings = Settings()
+    index = Index(current_index(settings.data_dir))
+    rules = Rules(settings.core20_edition, Summaries.load())
+    texts = [t.rstrip("\n") for p in postcodes for t in (sys.stdin if p == "-" else [p])]
+    answers = [(text, enrich(text, index, rules, with_area=True)) for text in texts]
+    if as_json:
+        for _, answer in answers:
+            print(render(answer, "no_contact", index.release, rules).decode())
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in (
+        "Postcode",
+        "Status",
+        "Nation",
+        f"{settings.core20_edition} decile",
+        "Core20",
+        "Other editions",
+    ):
+        table.add_column(heading, no_wrap=True)
+    for text, answer in answers:
+        table.add_row(*_row(text, answer, settings.core20_edition))
+    Console(width=max(out.width, 110)).print(table)
+    out.print(
+        f"\n{index.release.postcodes}, release {index.release.id}."
+        " A decile is about the area: 1 is the most deprived tenth."
+    )
+
+
+def _row(text: str, answer: Enrichment, edition: str) -> tuple[str, ...]:
+    reading = answer.reading
+    others = [f"{name} {s.decile}" for name, s in reading.editions.items() if s and name != edition]
+    known = reading.country == "England"
+    return (
+        text[:12] + (" (repaired)" if reading.repaired else ""),
+        reading.postcode_status,
+        reading.country or "",
+        str(reading.imd_decile or ("unknown" if known else "")),
+        {True: "yes", False: "no", None: "unknown" if known else ""}[reading.core20],
+        ", ".join(others),
+    )
+
+
+# ------------------------------------------------------------------------------------------- data
+
+
+@data.command()
+def build(
+    files: Annotated[list[Path] | None, typer.Argument(help="Official files, or folders that hold them.")] = None,
+    out_dir: OutDir = None,
+    starter: Annotated[
+        bool, typer.Option("--starter", help="Build the starter data that comes with IMD Lens.")
+    ] = False,
+    allow_part: Annotated[
+        bool, typer.Option("--allow-part", help="Accept fewer postcodes than the whole country has.")
+    ] = False,
+) -> None:
+    """Build an index from official files as published, check it, and make it current.
+
+    Each file is recognised by its columns. Nothing is made current when anything is doubtful.
+    """
+    from app.reference.build import BuildOptions
+    from app.reference.build import build as build_index
+    from app.reference.manifest import manifest, packaged_data
+    from app.reference.releases import publish
+
+    if bool(files) == starter:
+        _fail("Name the official files or folders, or --starter.")
+    paths = [packaged_data() / "starter"] if starter else list(files or [])
+    options = BuildOptions(allow_part=allow_part or starter, starter=starter)
+    folder = out_dir or Settings().data_dir
+    with _progress() as on_progress:
+        report = publish(folder, lambda made: build_index(paths, made, manifest(), options, on_progress))
+    for name in report.ignored:
+        err.print(f"[dim]not used: {name}[/]")
+    for warning in report.warnings:
+        err.print(f"[yellow]note:[/] {warning}")
+    err.print(f"Built {report.release} in {report.seconds} s; it is current in {folder}.")
+    _show(provenance(folder))
+
+
+@data.command()
+def show(
+    out_dir: OutDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole provenance.")] = False,
+) -> None:
+    """What is loaded, how fresh it is, and how much of each nation it covers."""
+    found = provenance(out_dir or Settings().data_dir)
+    if as_json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        _show(found)
+
+
+@data.command()
+def verify(out_dir: OutDir = None) -> None:
+    """Check the current index against its checksum, and say which it is."""
+    index = Index(current_index(out_dir or Settings().data_dir))
+    out.print(
+        f"{index.release.id} is sound: {index.release.checksum}, {index.release.counts['postcodes']:,} postcodes."
+    )
+
+
+@data.command()
+def rollback(out_dir: OutDir = None) -> None:
+    """Make the previous release current again; running workers follow within a second."""
+    release = roll_back(out_dir or Settings().data_dir)
+    out.print(f"{release} is current.")
+
+
+def _show(found: dict[str, Any]) -> None:
+    counts = found["counts"]
+    out.print(
+        f"[bold]{found['postcodes']}[/]{' (starter data)' if found['starter'] else ''}, release {found['release']}"
+    )
+    out.print(f"built {found['built_at']} by {found['tool']}, {found['index_bytes'] / 1e6:.1f} MB")
+    out.print(f"{counts['postcodes']:,} postcodes: {counts['live']:,} live, {counts['terminated']:,} terminated\n")
+    editions = [e["id"] for e in found["editions"]]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Live postcodes")
+    table.add_column("", justify="right")
+    for edition in editions:
+        table.add_column(edition, justify="right")
+    for nation in NATIONS:
+        shares = found["coverage"].get(nation, {})
+        cells = [f"{shares[e]:.1%}" if e in shares else "" for e in editions]
+        table.add_row(nation, f"{counts['live_' + nation.lower().replace(' ', '_')]:,}", *cells)
+    table.add_row("no nation known", f"{counts['live_nation_unknown']:,}", *[""] * len(editions))
+    out.print(table)
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A progress bar on the error stream, so that output can be piped."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def on_progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield on_progress
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Wire models: the API's documentation, and how an answer is written."""

@@ -1,0 +1,175 @@
+"""The one composition that every door calls: a postcode and a released index to what may be said of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
+
+from app.context.summary import Summaries
+from app.lookup import layout, postcode
+from app.lookup.deprivation import Core20Reason, Country, Status, in_core20, quintile
+from app.lookup.index import Index, Profile
+
+Caution = Literal["large_user", "terminated", "low_precision"]
+
+
+class Notice(NamedTuple):
+    """Something the caller should know: which field, and what about it. Never a value."""
+
+    field: str
+    code: str
+
+
+class Standing(NamedTuple):
+    """How an area stands in one edition. Decile 1 and quintile 1 are the most deprived."""
+
+    decile: int
+    quintile: int
+    core20: bool | None
+    computed: bool
+
+
+class AreaCodes(NamedTuple):
+    """Where the postcode lies: GSS codes, and published ranks by edition."""
+
+    lsoa21: str | None
+    lsoa11: str | None
+    lad: str | None
+    icb: str | None
+    ranks: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rules:
+    """What a deployment decides, and the words it uses."""
+
+    core20_edition: str
+    summaries: Summaries
+
+    @property
+    def version(self) -> str:
+        """One version for all rules that shape an answer."""
+        return f"postcode {postcode.rules().version}, wording {self.summaries.version}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """All that follows from a status, a nation and its deciles: the same for every postcode alike in these."""
+
+    postcode_status: Status
+    country: Country | None
+    repaired: bool
+    imd_decile: int | None
+    imd_quintile: int | None
+    imd_edition: str
+    core20: bool | None
+    core20_reason: Core20Reason | None
+    editions: Mapping[str, Standing | None]
+    summary: str
+    cautions: tuple[Caution, ...]
+    warnings: tuple[Notice, ...]
+
+
+class Enrichment(NamedTuple):
+    """What is answered about one postcode."""
+
+    reading: Reading
+    domains: tuple[int, ...] | None  # deciles in the order of DOMAINS, 0 where one is not known
+    area: AreaCodes | None  # only when it was asked for
+
+
+def enrich(text: str | None, index: Index, rules: Rules, *, with_area: bool = False) -> Enrichment:
+    """Everything that may be said of one postcode. Pure: the same index and rules, the same answer."""
+    found = index.one(text)
+    area = found.area
+    reading = _read(
+        found.status,
+        found.profile,
+        found.slot & _CAUTION_BITS,
+        found.repaired,
+        found.problem,
+        found.special_country,
+        index.release.starter,
+        rules,
+    )
+    return Enrichment(
+        reading,
+        index.domains(area, rules.core20_edition) if area else None,
+        _codes(index, area) if with_area and area else None,
+    )
+
+
+_CAUTION_BITS: Final = layout.LARGE_USER | layout.LOW_PRECISION
+
+
+# A few hundred combinations occur. What is kept is no postcode and no area, only how deciles read.
+@lru_cache(maxsize=4096)
+def _read(
+    status: Status,
+    profile: Profile | None,
+    flags: int,
+    repaired: bool,
+    problem: postcode.Problem | None,
+    special_country: Country | None,
+    starter: bool,
+    rules: Rules,
+) -> Reading:
+    country = profile.country if profile else special_country
+    deciles = profile.deciles if profile else ()
+    english = country == "England"
+    editions = {
+        edition.id: Standing(d, quintile(d), in_core20(d) if english else None, edition.computed) if d else None
+        for edition, d in deciles
+    }
+    standing = editions.get(rules.core20_edition)
+    known = [s for s in editions.values() if s is not None]
+    # Outside England the sentence is about the nation's own newest index; in England only about the
+    # edition that Core20 is read from, since the two must never part.
+    spoken = standing if english else (known[0] if known else None)
+    cautions: list[Caution] = []
+    if flags & layout.LARGE_USER:
+        cautions.append("large_user")
+    if status == "terminated":
+        cautions.append("terminated")
+    if flags & layout.LOW_PRECISION:
+        cautions.append("low_precision")
+    warnings = []
+    if problem:
+        warnings.append(Notice("postcode", problem))
+    if repaired:
+        warnings.append(Notice("postcode", "repaired"))
+    if starter and status == "not_found":
+        warnings.append(Notice("postcode", "starter_data_only"))
+    return Reading(
+        postcode_status=status,
+        country=country,
+        repaired=repaired,
+        imd_decile=standing.decile if standing else None,
+        imd_quintile=standing.quintile if standing else None,
+        imd_edition=rules.core20_edition,
+        core20=standing.core20 if standing else None,
+        core20_reason=None if standing else _why_not(status, country, editions),
+        editions=editions,
+        summary=rules.summaries.sentence(status, country, spoken.decile if spoken else None, problem),
+        cautions=tuple(cautions),
+        warnings=tuple(warnings),
+    )
+
+
+def _why_not(status: Status, country: Country | None, editions: Mapping[str, Standing | None]) -> Core20Reason:
+    if status != "live" and status != "terminated":
+        return status
+    if country is not None and country != "England":
+        return "not_in_england"
+    return "edition_unknown" if any(editions.values()) else "no_small_area"
+
+
+def _codes(index: Index, area: int) -> AreaCodes:
+    ranks = {e.id: rank for e in index.editions if (rank := index.rank(area, e.id)) is not None}
+    return AreaCodes(
+        index.code(area, "lsoa21"),
+        index.code(area, "lsoa11"),
+        index.code(area, "lad"),
+        index.code(area, "icb"),
+        ranks,
+    )

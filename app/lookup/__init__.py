@@ -1,0 +1,1 @@
+"""Postcode to deprivation: pure, on the standard library and NumPy alone."""

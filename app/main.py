@@ -1,0 +1,109 @@
+"""Assembly and lifespan, nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import fastapi_offline
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from fastapi.staticfiles import StaticFiles
+from pydantic.json_schema import models_json_schema
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from app.context.summary import Summaries
+from app.contract.enrich import BatchRequest
+from app.current import CurrentRelease
+from app.enrichment import Rules
+from app.errors import add_handlers
+from app.routers import enrich, platform
+from app.settings import Settings
+from app.telemetry import RequestContext
+
+_DESCRIPTION: Final = """
+A home postcode in; the published IMD decile, the Core20 flag and what may be said of the area out.
+
+A decile is about an **area**, never about a person. `null` is **unknown**, never "not deprived". Never for triage,
+priority, predicting attendance, overbooking or discharge.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service, ready to be served; nothing is opened until it starts."""
+    settings = settings or Settings()
+    rules = Rules(settings.core20_edition, Summaries.load())
+    current = CurrentRelease(settings.data_dir, rules)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(current.look)
+        watch = asyncio.create_task(current.watch(settings.data_poll_seconds))
+        yield
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+
+    app = FastAPI(
+        title="IMD Lens",
+        summary="Deprivation context at the point of care.",
+        description=_DESCRIPTION,
+        version=metadata.version("imd-lens"),
+        license_info={"name": "MIT", "identifier": "MIT"},
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        max_body_size=settings.max_body_bytes,
+        # The framework's own telemetry records messages of exceptions, and these may quote a request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    app.state.settings, app.state.rules, app.state.current = settings, rules, current
+    add_handlers(app)
+    app.add_middleware(RequestContext)
+    app.include_router(enrich.router)
+    app.include_router(platform.router)
+    _add_docs(app)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _add_docs(app: FastAPI) -> None:
+    """`/docs` from assets of our own, so that no browser asks a third party for them."""
+    assets = Path(fastapi_offline.__file__).parent / "static"
+    app.mount("/static/swagger", StaticFiles(directory=assets), name="swagger")
+
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="IMD Lens: the API",
+            swagger_js_url="/static/swagger/swagger-ui-bundle.js",
+            swagger_css_url="/static/swagger/swagger-ui.css",
+            swagger_favicon_url="/static/swagger/favicon.png",
+        )
+
+    async def home() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
+    app.add_api_route("/docs", docs, include_in_schema=False)
+    app.add_api_route("/", home, include_in_schema=False)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The document, with the models that only the batch's two media types name."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            summary=app.summary,
+            description=app.description,
+            version=app.version,
+            license_info=app.license_info,
+            routes=app.routes,
+        )
+        _, models = models_json_schema([(BatchRequest, "validation")], ref_template="#/components/schemas/{model}")
+        document["components"]["schemas"].update(models["$defs"])
+        app.openapi_schema = document
+    return app.openapi_schema

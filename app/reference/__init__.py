@@ -1,0 +1,1 @@
+"""Where the index comes from: official releases in, a verified index out. The home of pandas and httpx."""

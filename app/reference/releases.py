@@ -1,0 +1,112 @@
+"""The data folder: built releases side by side, and a link that says which one is current.
+
+releases/<id>/index.imdl, provenance.json    never changed once there
+current  -> releases/<id>                    replaced by rename, so a reader sees one or the other
+previous -> releases/<id>                    what `rollback` goes back to
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from app.reference.errors import ReferenceDataError
+
+if TYPE_CHECKING:  # the service reads this folder too, and must not load what builds it
+    from app.reference.build import BuildReport
+
+INDEX_FILE: Final = "index.imdl"
+PROVENANCE_FILE: Final = "provenance.json"
+
+
+def current_index(folder: Path) -> Path:
+    """The index file that is current, named by its release so that a change shows."""
+    try:
+        return (folder / "current").resolve(strict=True) / INDEX_FILE
+    except OSError as error:
+        raise ReferenceDataError(
+            f"{folder} holds no data yet: build it with `imdlens data build`, or `imdlens data build --starter`."
+        ) from error
+
+
+def provenance(folder: Path) -> dict[str, Any]:
+    """What the current release was built from."""
+    data: dict[str, Any] = json.loads(current_index(folder).with_name(PROVENANCE_FILE).read_text("utf-8"))
+    return data
+
+
+def publish(folder: Path, write: "Callable[[Path], BuildReport]") -> "BuildReport":
+    """Let `write` build into a new folder, then make it current; nothing changes when it fails."""
+    with _alone(folder):
+        releases = folder / "releases"
+        releases.mkdir(exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=".building-", dir=releases))
+        try:
+            report = write(made)
+            _sync(made)
+            made.chmod(0o755)
+            target = releases / report.release
+            if target.exists():  # the same contents were built before
+                shutil.rmtree(target)
+            made.rename(target)
+            _sync(releases)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        _make_current(folder, report.release)
+    return report
+
+
+def rollback(folder: Path) -> str:
+    """Make the previous release current again, and return its id; a second rollback undoes the first."""
+    with _alone(folder):
+        link = folder / "previous"
+        if not link.exists():
+            raise ReferenceDataError(f"{folder} holds no previous release to go back to.")
+        release = link.resolve().name
+        _make_current(folder, release)
+    return release
+
+
+def _make_current(folder: Path, release: str) -> None:
+    current = folder / "current"
+    before = current.readlink().name if current.is_symlink() else None
+    if before == release:
+        return
+    if before is not None:
+        _link(folder / "previous", before)
+    _link(current, release)
+    _sync(folder)
+
+
+def _link(link: Path, release: str) -> None:
+    made = link.with_name(f".{link.name}.new")
+    made.unlink(missing_ok=True)
+    made.symlink_to(Path("releases") / release)
+    made.replace(link)
+
+
+def _sync(folder: Path) -> None:
+    for path in (*folder.glob("*"), folder):
+        if path.is_file() or path == folder:
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One build or rollback at a time in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ReferenceDataError(f"Another build is at work in {folder}.") from error
+        yield

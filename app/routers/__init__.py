@@ -1,0 +1,1 @@
+"""Thin doors: validate, call, return."""

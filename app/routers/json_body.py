@@ -1,0 +1,44 @@
+"""Request bodies read strictly: duplicate keys, NaN, bad UTF-8 and bottomless nesting are not JSON here.
+
+Two values under one key are two postcodes for one patient: the last must not simply win.
+"""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import jiter
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+
+def read_json(body: bytes) -> Any:
+    """The value of a JSON text; ValueError, without any of the text, when it is not one."""
+    try:
+        return jiter.from_json(body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True)
+    except ValueError:
+        raise ValueError("not JSON") from None
+
+
+class StrictRequest(Request):
+    """A request whose JSON is read by `read_json`."""
+
+    async def json(self) -> Any:
+        """The body's value; json.JSONDecodeError, which the framework turns into a validation error."""
+        try:
+            return read_json(await self.body())
+        except ValueError:
+            raise json.JSONDecodeError("not JSON", "", 0) from None
+
+
+class StrictRoute(APIRoute):
+    """A route that reads its body strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the framework's handler."""
+        handle = super().get_route_handler()
+
+        async def handle_strictly(request: Request) -> Response:
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return handle_strictly
