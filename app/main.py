@@ -12,14 +12,18 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from app.context.summary import Summaries
-from app.contract.enrich import BatchRequest
+from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
+from app.contract.platform import Alive, Ready, Version
+from app.contract.problems import ProblemDetails
 from app.current import CurrentRelease
 from app.enrichment import Rules
 from app.errors import add_handlers
+from app.limits import BodyLimit
 from app.routers import enrich, platform
 from app.settings import Settings
 from app.telemetry import RequestContext
@@ -30,6 +34,13 @@ A home postcode in; the published IMD decile, the Core20 flag and what may be sa
 A decile is about an **area**, never about a person. `null` is **unknown**, never "not deprived". Never for triage,
 priority, predicting attendance, overbooking or discharge.
 """
+
+
+_MODELS: Final[list[tuple[type[BaseModel], JsonSchemaMode]]] = [
+    (EnrichRequest, "validation"),
+    (BatchRequest, "validation"),
+    *((model, "serialization") for model in (EnrichResponse, BatchResponse, ProblemDetails, Alive, Ready, Version)),
+]
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -56,14 +67,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        max_body_size=settings.max_body_bytes,
         # The framework's own telemetry records messages of exceptions, and these may quote a request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.settings, app.state.rules, app.state.current = settings, rules, current
     add_handlers(app)
-    app.add_middleware(RequestContext)
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    app.add_middleware(RequestContext)  # added last: the outermost
     app.include_router(enrich.router)
     app.include_router(platform.router)
     _add_docs(app)
@@ -103,7 +114,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             license_info=app.license_info,
             routes=app.routes,
         )
-        _, models = models_json_schema([(BatchRequest, "validation")], ref_template="#/components/schemas/{model}")
-        document["components"]["schemas"].update(models["$defs"])
+        # The framework leaves out models that only a media type names, and nulls in examples.
+        _, models = models_json_schema(_MODELS, ref_template="#/components/schemas/{model}")
+        document["components"]["schemas"] = models["$defs"]
         app.openapi_schema = document
     return app.openapi_schema

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from app.contract.problems import FieldCode, ProblemDetails
 from app.enrichment import Caution
 from app.lookup.deprivation import Core20Reason, Country, Status
 
@@ -120,8 +121,8 @@ class BatchRequest(_Request):
     )
 
     records: list[Annotated[Any, WithJsonSchema({})]] = Field(
-        max_length=10_000,
-        description="Each an `EnrichRequest`. A record that is not one is answered in its place by a `BatchError`.",
+        description="Each an `EnrichRequest`; at most 10,000, or the request is refused with 413. A record that is not"
+        " one is answered in its place by a `BatchError`.",
     )
 
 
@@ -173,13 +174,6 @@ class Area(BaseModel):
     lad: str | None = Field(description="Local authority district.", examples=["E06000018"])
     icb: str | None = Field(description="Integrated care board.", examples=["E54000060"])
     ranks: dict[str, int] = Field(description="Rank within the nation by edition, 1 the most deprived.")
-
-
-class FieldCode(BaseModel):
-    """A field of the request, and what is to be said of it. Never the value."""
-
-    field: str = Field(examples=["postcode"])
-    code: str = Field(examples=["repaired"])
 
 
 class DataRelease(BaseModel):
@@ -279,29 +273,6 @@ class EnrichResponse(BaseModel):
     ) = Field(description="Why `counted` is false.")
     warnings: list[FieldCode] = Field(description="What was noticed about the request's values.")
     data: DataRelease
-
-
-class ProblemDetails(BaseModel):
-    """RFC 9457 problem details. Names fields, never values."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "urn:imdlens:problem:invalid-request",
-                    "title": "The body does not have the expected structure",
-                    "status": 422,
-                    "errors": [{"field": "postcode", "code": "required"}],
-                }
-            ]
-        }
-    )
-
-    type: str
-    title: str
-    status: int
-    detail: str | None = None
-    errors: list[FieldCode] | None = None
 
 
 class BatchError(BaseModel):

@@ -185,7 +185,7 @@ def complete(areas: pd.DataFrame, lookups: Lookups, counts: dict[str, int]) -> p
         areas.loc[fill, blank] = [codes[0] if len(codes) == 1 else "" for codes in only]
     for column, of_lsoa in (("icb", lookups.icb_of), ("lad", lookups.lad_of)):
         fill = areas[column] == ""
-        areas.loc[fill, column] = areas.loc[fill, "lsoa21"].map(of_lsoa).fillna("")
+        areas.loc[fill, column] = [of_lsoa.get(code, "") for code in areas.loc[fill, "lsoa21"]]
     said = areas["country"].copy()
     for column in ("lad", "lsoa11", "lsoa21"):  # the small area decides, since the decile is its
         nation = areas[column].map(_nation)

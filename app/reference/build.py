@@ -180,7 +180,7 @@ def _areas(directory: directories.Directory) -> tuple[pd.DataFrame, npt.NDArray[
     words = np.array([*directory.vocabulary, ""], dtype=object)
     text = pd.DataFrame({c: words[areas[c].to_numpy()] for c in directories.CODES}, index=areas.index)
     names = {code: NATIONS[n - 1] for code, n in _GSS_NATION.items()}
-    text["country"] = text["country"].map(names).fillna("")
+    text["country"] = [names.get(code, "") for code in text["country"]]
     text[[*directories.RANKS]] = areas[[*directories.RANKS]]
     text["postcodes"] = np.bincount(number, minlength=len(areas) + 1)[1:]
     return text, number

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse, ProblemDetails
+from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
+from app.contract.problems import problems
 from app.contract.render import render
 from app.enrichment import Rules, enrich
-from app.errors import MEDIA_TYPE, Problem, field_errors
+from app.errors import Problem, field_errors
 from app.lookup.index import Index
 from app.routers.dependencies import IndexDep, RulesDep, SettingsDep
 from app.routers.json_body import StrictRoute, read_json
@@ -23,23 +24,12 @@ _RECORDS: Final[TypeAdapter[list[EnrichRequest]]] = TypeAdapter(list[EnrichReque
 _ENVELOPE: Final[TypeAdapter[BatchRequest]] = TypeAdapter(BatchRequest)
 _SLICE: Final = 250  # records between two turns of the event loop: about a millisecond
 
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": ProblemDetails, "description": description, "content": {MEDIA_TYPE: {}}}
-    for status, description in (
-        (400, "The body is not JSON: broken, a key twice, NaN, not UTF-8, or nested too deeply."),
-        (413, "The body, or the number of records, is over a limit."),
-        (415, "The body is of another media type."),
-        (422, "The body lacks a field, has one that is not known, or one of another type."),
-        (503, "No data is loaded."),
-    )
-}
-
 
 @router.post(
     "/enrich",
     summary="Deprivation context for one postcode",
     response_model=EnrichResponse,
-    responses={code: PROBLEMS[code] for code in (400, 413, 422, 503)},
+    responses=problems(400, 413, 422, 503),
 )
 async def enrich_one(request: EnrichRequest, index: IndexDep, rules: RulesDep) -> Response:
     """Answer one postcode. A poor postcode is answered 200 with its status: unknown is a finding, not a failure.
@@ -54,8 +44,8 @@ async def enrich_one(request: EnrichRequest, index: IndexDep, rules: RulesDep) -
     summary="Deprivation context for up to 10,000 postcodes",
     response_model=BatchResponse,
     responses={
-        200: {"content": {_NDJSON: {"schema": {"type": "string"}}}},
-        **{code: PROBLEMS[code] for code in (400, 413, 415, 422, 503)},
+        200: {"content": {_NDJSON: {"schema": {"description": "One answer a line."}}}},
+        **problems(400, 413, 415, 422, 503),
     },
     openapi_extra={
         "requestBody": {
@@ -63,10 +53,7 @@ async def enrich_one(request: EnrichRequest, index: IndexDep, rules: RulesDep) -
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/BatchRequest"}},
                 _NDJSON: {
-                    "schema": {
-                        "type": "string",
-                        "description": "One EnrichRequest a line; blank lines are skipped.",
-                    },
+                    "schema": {"description": "One EnrichRequest a line; blank lines are skipped."},
                     "example": '{"postcode": "NG1 1AA"}\n{"postcode": "ZZ99 3VZ"}\n',
                 },
             },

@@ -2,83 +2,17 @@
 
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
 
+from app.contract.platform import Alive, Ready, Version
+from app.contract.problems import problems
 from app.errors import Problem
 from app.lookup.layout import FORMAT
 from app.routers.dependencies import CurrentDep, RulesDep
-from app.routers.enrich import PROBLEMS
 
 router = APIRouter(tags=["platform"])
-
-
-class Alive(BaseModel):
-    """The process answers."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "alive"}]})
-
-    status: Literal["alive"]
-
-
-class Ready(BaseModel):
-    """An index is open, and this is which."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "status": "ready",
-                    "release": "nspl-august-2024-a62e1039",
-                    "postcodes": "NSPL August 2024",
-                    "starter": False,
-                    "built_at": "2026-11-22T13:53:43Z",
-                    "age_days": 0,
-                    "problem": None,
-                }
-            ]
-        }
-    )
-
-    status: Literal["ready"]
-    release: str
-    postcodes: str = Field(description="The postcode directory, with its month.")
-    starter: bool = Field(description="True on starter data: almost every postcode is not found.")
-    built_at: datetime | None
-    age_days: int | None = Field(description="Days since the index was built.")
-    problem: str | None = Field(description="Why a newer release could not be opened, if one could not.")
-
-
-class Version(BaseModel):
-    """What runs here, and on which data and rules."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "version": "0.1.0",
-                    "api": "v1",
-                    "rules": "postcode 2026-11-22, wording 2026-11-22",
-                    "core20_edition": "IoD2025",
-                    "index_format": 1,
-                    "release": "nspl-august-2024-a62e1039",
-                    "checksum": "sha256:a62e1039…",
-                    "editions": ["IoD2025", "IoD2019"],
-                }
-            ]
-        }
-    )
-
-    version: str
-    api: Literal["v1"]
-    rules: str
-    core20_edition: str
-    index_format: int
-    release: str | None
-    checksum: str | None
-    editions: list[str]
 
 
 @router.get("/livez", response_model=Alive, summary="Is the process alive")
@@ -87,7 +21,7 @@ async def livez() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/readyz", response_model=Ready, summary="Can it answer", responses={503: PROBLEMS[503]})
+@router.get("/readyz", response_model=Ready, summary="Can it answer", responses=problems(503))
 async def readyz(current: CurrentDep) -> dict[str, Any]:
     """Ready once an index is open. Send no requests while this fails."""
     index = current.index

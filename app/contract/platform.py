@@ -1,0 +1,72 @@
+"""What the platform doors answer."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "alive"}]})
+
+    status: Literal["alive"]
+
+
+class Ready(BaseModel):
+    """An index is open, and this is which."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "ready",
+                    "release": "nspl-august-2024-a62e1039",
+                    "postcodes": "NSPL August 2024",
+                    "starter": False,
+                    "built_at": "2026-11-22T13:53:43Z",
+                    "age_days": 0,
+                    "problem": None,
+                }
+            ]
+        }
+    )
+
+    status: Literal["ready"]
+    release: str
+    postcodes: str = Field(description="The postcode directory, with its month.")
+    starter: bool = Field(description="True on starter data: almost every postcode is not found.")
+    built_at: datetime | None
+    age_days: int | None = Field(description="Days since the index was built.")
+    problem: str | None = Field(description="Why a newer release could not be opened, if one could not.")
+
+
+class Version(BaseModel):
+    """What runs here, and on which data and rules."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "version": "0.1.0",
+                    "api": "v1",
+                    "rules": "postcode 2026-11-22, wording 2026-11-22",
+                    "core20_edition": "IoD2025",
+                    "index_format": 1,
+                    "release": "nspl-august-2024-a62e1039",
+                    "checksum": "sha256:a62e1039…",
+                    "editions": ["IoD2025", "IoD2019"],
+                }
+            ]
+        }
+    )
+
+    version: str
+    api: Literal["v1"]
+    rules: str
+    core20_edition: str
+    index_format: int
+    release: str | None
+    checksum: str | None
+    editions: list[str]

@@ -1,0 +1,52 @@
+"""How an answer that is not an answer looks: RFC 9457 problem details."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.errors import MEDIA_TYPE
+
+
+class FieldCode(BaseModel):
+    """A field of the request, and what is to be said of it. Never the value."""
+
+    field: str = Field(examples=["postcode"])
+    code: str = Field(examples=["repaired"])
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457 problem details. Names fields, never values."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:imdlens:problem:invalid-request",
+                    "title": "The body does not have the expected structure",
+                    "status": 422,
+                    "errors": [{"field": "postcode", "code": "required"}],
+                }
+            ]
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[FieldCode] | None = None
+
+
+_WHEN: Final = {
+    400: "The body is not JSON: broken, a key twice, NaN, not UTF-8, or nested too deeply.",
+    413: "The body, or the number of records, is over a limit.",
+    415: "The body is of another media type.",
+    422: "The body lacks a field, has one that is not known, or one of another type.",
+    503: "No data is loaded.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documentation of a door's errors, all of one shape."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+    return {status: {"description": _WHEN[status], "content": content} for status in statuses}

@@ -1,0 +1,35 @@
+"""How much of a request is read before it is refused."""
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import Problem
+
+
+class BodyLimit:
+    """Refuses a body over a number of bytes: at once where its length is announced, else when it is passed."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app, self.most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if not announced.isdigit() or int(announced) > self.most:
+            await Problem(413, f"At most {self.most:,} bytes.").response()(scope, receive, send)
+            return
+        read = 0
+
+        async def receive_some() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self.most:
+                # The one exception that the framework lets through while it reads a body.
+                raise HTTPException(413)
+            return message
+
+        await self.app(scope, receive_some, send)

@@ -1,0 +1,96 @@
+"""The OpenAPI document is complete, and the service does what it says, whatever is sent."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import settings as hypothesis_settings
+
+from app.main import create_app
+from app.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def document(client: TestClient) -> dict[str, Any]:
+    return client.get("/openapi.json").json()  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def described(starter: Path) -> Iterator[Any]:
+    app = create_app(Settings(data_dir=starter))
+    with TestClient(app):
+        yield schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+@schemathesis.serializer("application/x-ndjson")
+def ndjson(_: schemathesis.SerializationContext, value: Any) -> bytes:
+    """Text as it is, a list as one line each, anything else as one line."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass")
+    return b"\n".join(json.dumps(v).encode() for v in (value if isinstance(value, list) else [value]))
+
+
+schema = schemathesis.pytest.from_fixture("described")
+
+
+@schema.parametrize()
+@hypothesis_settings(max_examples=60)
+def test_every_operation_keeps_its_word(case: schemathesis.Case) -> None:
+    case.call_and_validate()
+
+
+def test_every_model_has_an_example_and_every_field_is_described_or_plain(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for door in ("EnrichRequest", "EnrichResponse", "BatchRequest", "ProblemDetails", "Alive", "Ready", "Version"):
+        assert schemas[door]["examples"], door
+    for name, model in schemas.items():
+        assert model.get("description"), name
+    request = schemas["EnrichRequest"]["properties"] | schemas["Contact"]["properties"]
+    for name in set(request) - {"contact", "signals", "ethnic_category"}:
+        assert request[name].get("description"), name
+
+
+def test_every_operation_has_a_summary_and_its_errors(document: dict[str, Any]) -> None:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], (path, method)
+            assert operation["description"], (path, method)
+            if method == "post":
+                assert {"400", "413", "422", "503"} <= set(operation["responses"]), path
+                assert operation["requestBody"]["content"]
+            for status, answer in operation["responses"].items():
+                if status[0] in "45":
+                    assert set(answer["content"]) == {"application/problem+json"}, (path, status)
+
+
+def test_the_examples_of_requests_are_answered(client: TestClient, document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for example in schemas["EnrichRequest"]["examples"]:
+        assert client.post("/v1/enrich", json=example).status_code == 200
+    for example in schemas["BatchRequest"]["examples"]:
+        assert client.post("/v1/enrich/batch", json=example).status_code == 200
+    answer = client.post("/v1/enrich", json={"postcode": "NG1 1AA"}).json()
+    example = schemas["EnrichResponse"]["examples"][0]
+    assert answer | {"data": None} == example | {"data": None}
+
+
+def test_every_reference_in_the_document_leads_somewhere(document: dict[str, Any]) -> None:
+    def references(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if key == "$ref":
+                    yield value
+                else:
+                    yield from references(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from references(value)
+
+    for reference in references(document):
+        node: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]

@@ -1,0 +1,62 @@
+"""The slow, obvious reader is the oracle of the fast one."""
+
+import numpy as np
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.lookup.index import STATUSES, Index
+from app.lookup.postcode import CHUNK, KINDS, parse, parse_column
+from app.lookup.text import TextColumn
+from tests import starter_data
+from tests.property.strategies import postcodes
+
+
+@given(st.lists(postcodes, max_size=40))
+@example(["NG1 1AA"] * (CHUNK + 3) + ["ZZ99 3VZ", "GIR 0AA"])
+def test_a_column_is_read_like_each_of_its_strings(texts: list[str | None]) -> None:
+    column = parse_column(TextColumn.of(texts))
+    for i, text in enumerate(texts):
+        one = parse(text)
+        assert (KINDS[column.kind[i]], column.sector[i], column.unit[i], column.repaired[i]) == (
+            one.kind,
+            one.sector,
+            one.unit,
+            one.repaired,
+        ), repr(text)
+
+
+def test_a_column_finds_what_each_of_its_strings_finds(index: Index) -> None:
+    held = starter_data.postcodes()[::7]
+
+    @given(st.lists(st.one_of(postcodes, st.sampled_from(held)), max_size=40))
+    def check(texts: list[str | None]) -> None:
+        column = index.many(TextColumn.of(texts))
+        deciles = {e.id: index.deciles(column, e.id) for e in index.editions}
+        for i, text in enumerate(texts):
+            one = index.one(text)
+            assert (STATUSES[column.status[i]], column.slot[i], column.repaired[i]) == (
+                one.status,
+                one.slot,
+                one.repaired,
+            )
+            for name, values in deciles.items():
+                assert (values[i] or None) == (index.decile(one.area, name) if one.area else None)
+
+    check()
+
+
+def test_rows_of_an_arrow_slice_are_read_where_they_lie() -> None:
+    whole = TextColumn.of(["junk", "NG1 1AA", "M1 1AE", "junk"])
+    part = TextColumn(whole.data, whole.offsets[1:4])
+    assert parse_column(part).kind.tolist() == [0, 0]
+
+
+def test_a_row_of_many_megabytes_is_malformed_like_any_other() -> None:
+    column = TextColumn.of(["NG1 1AA", "x" * 5_000_000, " " * 5_000_000, "NG1 1AA"])
+    assert [KINDS[k] for k in parse_column(column).kind] == ["real", "malformed", "malformed", "real"]
+
+
+def test_bytes_that_are_not_utf8_are_malformed() -> None:
+    data = np.frombuffer(b"NG1 1\xc0\xafNG1 1AA", np.uint8)
+    parsed = parse_column(TextColumn(data, np.array([0, 7, 14])))
+    assert [KINDS[k] for k in parsed.kind] == ["malformed", "real"]
