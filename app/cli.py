@@ -192,16 +192,65 @@ def build(
 
     Each file is recognised by its columns. Nothing is made current when anything is doubtful.
     """
-    from app.reference.build import BuildOptions
-    from app.reference.build import build as build_index
-    from app.reference.manifest import manifest, packaged_data
-    from app.reference.releases import publish
+    from app.reference.manifest import packaged_data
 
     if bool(files) == starter:
         _fail("Name the official files or folders, or --starter.")
     paths = [packaged_data() / "starter"] if starter else list(files or [])
-    options = BuildOptions(allow_part=allow_part or starter, starter=starter)
+    _build(paths, out_dir or Settings().data_dir, allow_part=allow_part or starter, starter=starter)
+
+
+@data.command()
+def fetch(
+    out_dir: OutDir = None,
+    product: Annotated[str, typer.Option(help="ONSPD, which carries both censuses' areas, or NSPL.")] = "ONSPD",
+    downloads: Annotated[
+        Path | None, typer.Option(help="Where downloads are kept; by default in the data folder.")
+    ] = None,
+    mirror: Annotated[str | None, typer.Option(help="Address to ask instead of the publishers', path kept.")] = None,
+    proxy: Annotated[str | None, typer.Option(help="Proxy address; HTTPS_PROXY is heeded too.")] = None,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Accept a file whose content changed since it was first fetched.")
+    ] = False,
+    build_after: Annotated[bool, typer.Option("--build/--no-build", help="Build when everything is there.")] = True,
+) -> None:
+    """Download the newest postcode directory and the indices of deprivation, then build.
+
+    Interrupted downloads go on where they stopped. The first content of an address is recorded, and other content
+    under the same address is refused later.
+    """
+    from app.reference.fetch import FetchOptions
+    from app.reference.fetch import fetch as download
+    from app.reference.manifest import manifest
+
     folder = out_dir or Settings().data_dir
+    options = FetchOptions(
+        destination=downloads or folder / "downloads",
+        product=product,
+        mirror=mirror,
+        proxy=proxy,
+        accept_changes=accept_changes,
+    )
+    with _progress() as bar:
+        paths = download(
+            manifest(),
+            options,
+            on_progress=lambda name, done, total: bar(name, done, total or 0),
+            on_event=lambda sentence: err.print(f"[dim]{sentence}[/]"),
+        )
+    for path in paths:
+        err.print(f"have {path.name}, {path.stat().st_size / 1e6:,.1f} MB")
+    if build_after:
+        _build(paths, folder)
+
+
+def _build(paths: list[Path], folder: Path, *, allow_part: bool = False, starter: bool = False) -> None:
+    from app.reference.build import BuildOptions
+    from app.reference.build import build as build_index
+    from app.reference.manifest import manifest
+    from app.reference.releases import publish
+
+    options = BuildOptions(allow_part=allow_part, starter=starter)
     with _progress() as on_progress:
         report = publish(folder, lambda made: build_index(paths, made, manifest(), options, on_progress))
     for name in report.ignored:

@@ -1,14 +1,14 @@
 """The one composition that every door calls: a postcode and a released index to what may be said of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from app.context.summary import Summaries
 from app.lookup import layout, postcode
 from app.lookup.deprivation import Core20Reason, Country, Status, in_core20, quintile
-from app.lookup.index import Index, Profile
+from app.lookup.index import Finding, Index
 
 Caution = Literal["large_user", "terminated", "low_precision"]
 
@@ -80,42 +80,36 @@ class Enrichment(NamedTuple):
 
 def enrich(text: str | None, index: Index, rules: Rules, *, with_area: bool = False) -> Enrichment:
     """Everything that may be said of one postcode. Pure: the same index and rules, the same answer."""
-    found = index.one(text)
-    area = found.area
-    reading = _read(
-        found.status,
-        found.profile,
-        found.slot & _CAUTION_BITS,
-        found.repaired,
-        found.problem,
-        found.special_country,
-        index.release.starter,
-        rules,
-    )
+    finding, slot = index.one(text)
+    area = slot & layout.AREA
     return Enrichment(
-        reading,
+        _read(finding, index.release.starter, rules),
         index.domains(area, rules.core20_edition) if area else None,
         _codes(index, area) if with_area and area else None,
     )
 
 
-_CAUTION_BITS: Final = layout.LARGE_USER | layout.LOW_PRECISION
+def enrich_each(texts: Sequence[str | None], index: Index, rules: Rules, with_area: Sequence[bool]) -> list[Enrichment]:
+    """`enrich` for every text of a batch, looked up together."""
+    findings, slots = index.each(texts)
+    domains = index.domains_each(slots, rules.core20_edition)
+    starter = index.release.starter
+    answers = [
+        Enrichment(_read(finding, starter, rules), values, None)
+        for finding, values in zip(findings, domains, strict=True)
+    ]
+    for row, wanted in enumerate(with_area):
+        area = int(slots[row]) & layout.AREA if wanted else 0
+        if area:
+            answers[row] = answers[row]._replace(area=_codes(index, area))
+    return answers
 
 
-# A few hundred combinations occur. What is kept is no postcode and no area, only how deciles read.
-@lru_cache(maxsize=4096)
-def _read(
-    status: Status,
-    profile: Profile | None,
-    flags: int,
-    repaired: bool,
-    problem: postcode.Problem | None,
-    special_country: Country | None,
-    starter: bool,
-    rules: Rules,
-) -> Reading:
-    country = profile.country if profile else special_country
-    deciles = profile.deciles if profile else ()
+# What is kept is no postcode and no area, only how a finding reads.
+@lru_cache(maxsize=8192)
+def _read(finding: Finding, starter: bool, rules: Rules) -> Reading:
+    status, country, problem = finding.status, finding.country, finding.problem
+    deciles = finding.profile.deciles if finding.profile else ()
     english = country == "England"
     editions = {
         edition.id: Standing(d, quintile(d), in_core20(d) if english else None, edition.computed) if d else None
@@ -127,23 +121,23 @@ def _read(
     # edition that Core20 is read from, since the two must never part.
     spoken = standing if english else (known[0] if known else None)
     cautions: list[Caution] = []
-    if flags & layout.LARGE_USER:
+    if finding.large_user:
         cautions.append("large_user")
     if status == "terminated":
         cautions.append("terminated")
-    if flags & layout.LOW_PRECISION:
+    if finding.low_precision:
         cautions.append("low_precision")
     warnings = []
     if problem:
         warnings.append(Notice("postcode", problem))
-    if repaired:
+    if finding.repaired:
         warnings.append(Notice("postcode", "repaired"))
     if starter and status == "not_found":
         warnings.append(Notice("postcode", "starter_data_only"))
     return Reading(
         postcode_status=status,
         country=country,
-        repaired=repaired,
+        repaired=finding.repaired,
         imd_decile=standing.decile if standing else None,
         imd_quintile=standing.quintile if standing else None,
         imd_edition=rules.core20_edition,

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic_core import to_json
 
-from app.enrichment import AreaCodes, Enrichment, Notice, Reading, Rules
+from app.enrichment import AreaCodes, Enrichment, Reading, Rules
 from app.lookup.deprivation import DOMAINS
 from app.lookup.index import Release
 
@@ -22,16 +22,15 @@ _EMPTY: Final = (
 
 def render(answer: Enrichment, counted_reason: str, release: Release, rules: Rules) -> bytes:
     """One answer as a JSON object. Nothing is counted yet, so there is always a reason why not."""
-    before, after = _reading(answer.reading)
-    domains = answer.domains
+    reading, domains, area = answer
+    before, after = _around_domains(reading)
     return b"".join(
         (
             before,
             _domains(domains) if domains else b"null",
             after,
-            to_json(_area(answer.area)) if answer.area else b"null",
-            _counted(counted_reason, answer.reading.warnings),
-            _release(release, rules),
+            to_json(_area(area)) if area else b"null",
+            _end(counted_reason, reading, release, rules),
         )
     )
 
@@ -43,7 +42,7 @@ def _domains(deciles: tuple[int, ...]) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _reading(reading: Reading) -> tuple[bytes, bytes]:
+def _around_domains(reading: Reading) -> tuple[bytes, bytes]:
     """What stands before the domains, and between them and the area."""
     before = {
         "postcode_status": reading.postcode_status,
@@ -60,25 +59,21 @@ def _reading(reading: Reading) -> tuple[bytes, bytes]:
     return to_json(before)[:-1] + b',"domains":', b"," + after[1:-1] + _EMPTY
 
 
-@lru_cache(maxsize=1024)
-def _counted(reason: str, warnings: tuple[Notice, ...]) -> bytes:
-    parts = {"counted": False, "counted_reason": reason, "warnings": [w._asdict() for w in warnings]}
-    return b"," + to_json(parts)[1:-1] + b',"data":'
-
-
-@lru_cache(maxsize=16)
-def _release(release: Release, rules: Rules) -> bytes:
-    return (
-        to_json(
-            {
-                "release": release.id,
-                "postcodes": release.postcodes,
-                "checksum": release.checksum,
-                "rules": rules.version,
-            }
-        )
-        + b"}"
-    )
+@lru_cache(maxsize=4096)
+def _end(reason: str, reading: Reading, release: Release, rules: Rules) -> bytes:
+    """What stands after the area."""
+    end = {
+        "counted": False,
+        "counted_reason": reason,
+        "warnings": [w._asdict() for w in reading.warnings],
+        "data": {
+            "release": release.id,
+            "postcodes": release.postcodes,
+            "checksum": release.checksum,
+            "rules": rules.version,
+        },
+    }
+    return b"," + to_json(end)[1:]
 
 
 def _area(area: AreaCodes) -> dict[str, object]:

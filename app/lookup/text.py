@@ -21,10 +21,13 @@ class TextColumn:
     @classmethod
     def of(cls, strings: Iterable[str | None]) -> Self:
         """From Python strings; lone surrogates are replaced."""
-        encoded = [(s or "").encode("utf-8", "replace") for s in strings]
-        offsets = np.zeros(len(encoded) + 1, np.int64)
-        np.cumsum([len(e) for e in encoded], out=offsets[1:])
-        return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
+        texts = [s or "" for s in strings]
+        data, lengths = "".join(texts).encode("utf-8", "replace"), list(map(len, texts))
+        if len(data) != sum(lengths):  # not all of it is ASCII, so characters are not bytes
+            lengths = [len(t.encode("utf-8", "replace")) for t in texts]
+        offsets = np.zeros(len(texts) + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        return cls(np.frombuffer(data, np.uint8), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -102,19 +102,20 @@ def _headers(path: Path) -> Iterator[tuple[str | None, list[str]]]:
             for member in archive.namelist():
                 if member.lower().endswith(".csv"):
                     with archive.open(member) as file:
-                        yield member, _header(file.read(_HEADER_BYTES))
+                        yield member, header_row(file.read(_HEADER_BYTES))
     elif name.endswith(".xlsx"):
         for sheet, table in pd.read_excel(path, sheet_name=None, nrows=0, engine="calamine").items():
             yield str(sheet), [str(column) for column in table.columns]
     elif name.endswith(".gz"):
         with gzip.open(path) as file:
-            yield None, _header(file.read(_HEADER_BYTES))
+            yield None, header_row(file.read(_HEADER_BYTES))
     else:
         with path.open("rb") as file:
-            yield None, _header(file.read(_HEADER_BYTES))
+            yield None, header_row(file.read(_HEADER_BYTES))
 
 
-def _header(start: bytes) -> list[str]:
+def header_row(start: bytes) -> list[str]:
+    """The column names at the start of a CSV file; a quoted name may run over lines."""
     text = start.decode("utf-8-sig", "replace")
     return next(csv.reader(io.StringIO(text, newline="")), [])
 

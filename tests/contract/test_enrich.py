@@ -115,7 +115,8 @@ def test_a_broken_record_is_answered_in_its_place(client: TestClient) -> None:
 
 
 def test_ndjson_gives_ndjson_line_by_line(client: TestClient) -> None:
-    body = '{"postcode": "NG1 1AA"}\r\n\n{"postcode": \n{"postcode": "NG1 1AA", "postcode": "NG7 2UH"}\nnull\n{"postcode": "NG7 2UH"}'
+    good, cut, twice = '{"postcode": "NG1 1AA"}', '{"postcode": ', '{"postcode": "NG1 1AA", "postcode": "NG7 2UH"}'
+    body = "\n".join([f"{good}\r", "", cut, twice, "null", '{"postcode": "NG7 2UH"}'])
     answer = client.post("/v1/enrich/batch", content=body, headers=NDJSON)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("application/x-ndjson")

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.enrichment import Rules, enrich, enrich_each
 from app.lookup.index import STATUSES, Index
 from app.lookup.postcode import CHUNK, KINDS, parse, parse_column
 from app.lookup.text import TextColumn
@@ -35,9 +36,9 @@ def test_a_column_finds_what_each_of_its_strings_finds(index: Index) -> None:
         for i, text in enumerate(texts):
             one = index.one(text)
             assert (STATUSES[column.status[i]], column.slot[i], column.repaired[i]) == (
-                one.status,
+                one.finding.status,
                 one.slot,
-                one.repaired,
+                one.finding.repaired,
             )
             for name, values in deciles.items():
                 assert (values[i] or None) == (index.decile(one.area, name) if one.area else None)
@@ -60,3 +61,14 @@ def test_bytes_that_are_not_utf8_are_malformed() -> None:
     data = np.frombuffer(b"NG1 1\xc0\xafNG1 1AA", np.uint8)
     parsed = parse_column(TextColumn(data, np.array([0, 7, 14])))
     assert [KINDS[k] for k in parsed.kind] == ["malformed", "real"]
+
+
+def test_a_batch_is_enriched_like_each_of_its_postcodes(index: Index, rules: Rules) -> None:
+    @given(
+        st.lists(st.tuples(st.one_of(postcodes, st.sampled_from(starter_data.postcodes())), st.booleans()), max_size=30)
+    )
+    def check(asked: list[tuple[str | None, bool]]) -> None:
+        together = enrich_each([text for text, _ in asked], index, rules, [area for _, area in asked])
+        assert together == [enrich(text, index, rules, with_area=area) for text, area in asked]
+
+    check()

@@ -1,0 +1,1 @@
+"""Rules and wording as versioned data."""

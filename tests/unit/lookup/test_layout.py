@@ -26,7 +26,7 @@ def refused(path: Path) -> str:
 
 
 def test_a_sound_file_opens(copy: Path) -> None:
-    assert Index(copy).one("NG1 1AA").status == "live"
+    assert Index(copy).one("NG1 1AA").finding.status == "live"
 
 
 @pytest.mark.parametrize("size", [0, 1, 47])

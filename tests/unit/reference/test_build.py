@@ -79,7 +79,7 @@ def official_files(folder: Path, rows: list[list[object]] | None = None) -> list
 def test_a_postcode_gets_the_published_decile_of_each_edition(tmp_path: Path) -> None:
     index, report = build_from(tmp_path, *official_files(tmp_path))
     found = index.one("NG1 1AA")
-    assert (found.status, found.country) == ("live", "England")
+    assert (found.finding.status, found.finding.country) == ("live", "England")
     assert (index.decile(found.area, "IoD2025"), index.rank(found.area, "IoD2025")) == (1, 1)
     assert (index.decile(found.area, "IoD2019"), index.rank(found.area, "IoD2019")) == (10, 20)
     assert index.code(found.area, "lsoa21") == "E01000001"
@@ -89,17 +89,17 @@ def test_a_postcode_gets_the_published_decile_of_each_edition(tmp_path: Path) ->
 
 def test_what_the_directory_says_of_a_postcode_is_kept(tmp_path: Path) -> None:
     index, _ = build_from(tmp_path, *official_files(tmp_path))
-    assert index.one("NG1 1AB").status == "terminated"
-    assert index.one("NG1 1AD").large_user
-    assert index.one("NG1 1AD").low_precision
-    assert not index.one("NG1 1AA").large_user
+    assert index.one("NG1 1AB").finding.status == "terminated"
+    assert index.one("NG1 1AD").finding.large_user
+    assert index.one("NG1 1AD").finding.low_precision
+    assert not index.one("NG1 1AA").finding.large_user
     assert index.one("NG1 1AA").introduced == 121  # January 1980
-    assert index.one("NG1 1AE").status == "not_found"
+    assert index.one("NG1 1AE").finding.status == "not_found"
 
 
 def test_crown_dependencies_are_left_to_their_rule(tmp_path: Path) -> None:
     index, report = build_from(tmp_path, *official_files(tmp_path))
-    assert index.one("GY1 1AA").status == "crown_dependency"
+    assert index.one("GY1 1AA").finding.status == "crown_dependency"
     assert report.counts["left_out_crown_dependency"] == 1
 
 
@@ -219,7 +219,7 @@ def test_parts_alone_make_a_release(tmp_path: Path) -> None:
         official.write(tmp_path / "ONSPD_AUG_2026_UK_EC.csv", ONSPD, ROWS[3:]),
     ]
     index, _ = build_from(tmp_path, *files, *parts)
-    assert index.one("EC1A 1BB").status == index.one("NG1 1AA").status == "live"
+    assert index.one("EC1A 1BB").finding.status == index.one("NG1 1AA").finding.status == "live"
 
 
 def test_the_newest_release_wins_and_an_older_one_only_fills_gaps(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_the_newest_release_wins_and_an_older_one_only_fills_gaps(tmp_path: Path
     assert index.code(moved.area, "lsoa11") is None  # the older release's place is not mixed in
     assert moved.introduced == 121  # what says nothing of the place is filled from it
     assert index.code(index.one("NG1 1AD").area, "lsoa21") == "E01000020"
-    assert index.one("EC1A 1BB").status == "live"
+    assert index.one("EC1A 1BB").finding.status == "live"
 
 
 def test_rows_known_to_be_wrong_are_reported_and_not_trusted(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_rows_known_to_be_wrong_are_reported_and_not_trusted(tmp_path: Path) -> 
     rows = [("NG1 1AA", "E01000001"), ("NG1 1AB", "E01000002"), ("NG1 1AD", "E01000003"), ("NG1 1AE", "E01000004")]
     path = official.write(tmp_path / "NSPL_AUG_2026_UK.csv", ["pcds", "lsoa21cd"], rows)
     index, report = build_from(tmp_path, *official_files(tmp_path)[:2], path, source=replace(shipped, releases=changed))
-    assert index.one("NG1 1AB").status == "not_found"
+    assert index.one("NG1 1AB").finding.status == "not_found"
     assert report.untrusted == ["NSPL_AUG_2026_UK.csv: NG1 1AB"]
     assert any("a test says so" in w for w in report.warnings)
 
@@ -334,7 +334,7 @@ def test_another_nations_decile_is_computed_from_its_rank_and_labelled(tmp_path:
         ("BT1 1AA", "Northern Ireland", "NIMDM2017", 10),
     ):
         found = index.one(text)
-        assert found.country == nation
+        assert found.finding.country == nation
         assert index.decile(found.area, edition) == expected
         assert next(e for e in index.editions if e.id == edition).computed
         assert index.decile(found.area, "IoD2025") is None
@@ -462,6 +462,6 @@ def test_the_whole_country_is_asked_for_unless_a_part_is_allowed(tmp_path: Path)
     made = tmp_path / "made"
     made.mkdir()
     starter = [packaged_data() / "starter"]
-    with pytest.raises(ReferenceDataError, match="Only 492 postcodes.*--allow-part"):
+    with pytest.raises(ReferenceDataError, match=r"Only 492 postcodes.*--allow-part"):
         build(starter, made, manifest(), BuildOptions())
     assert build(starter, made, manifest(), BuildOptions(allow_part=True)).counts["postcodes"] == 492

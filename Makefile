@@ -1,0 +1,71 @@
+# Everything there is to do here; `make` alone lists it.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
+PORT ?= 8080
+WORKERS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench browser image clean
+
+help:  ## List what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run  ## Install and start the service on starter data
+	@exec $(BIN)/imdlens serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
+
+test: check browser  ## Install what testing needs, check, and run every test
+	$(BIN)/pytest -n auto -rs
+
+check: $(VENV)/.dev  ## Lint, types, import rules, dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	$(BIN)/deptry app
+
+format: $(VENV)/.dev  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench  ## Measure lookup and HTTP beside their peers (needs wrk; full data by IMDLENS_FULL_DATA)
+	$(BIN)/python -m benchmarks.lookup
+	$(BIN)/python -m benchmarks.http
+
+browser: $(VENV)/.dev
+	@if [ -n "$$CHROMIUM" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && echo "Installing Chromium for the browser tests ..." \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; then :; \
+	else echo "Downloading Chromium for the browser tests ..."; $(BIN)/playwright install chromium \
+	  || { echo "No Chromium: install one, or name it in CHROMIUM."; exit 1; }; fi
+
+image:  ## Build the container image (needs docker, podman or buildah)
+	@tool=$$(command -v docker || command -v podman) || { echo "No docker or podman here."; exit 1; }; \
+	  exec $$tool build -t imd-lens .
+
+clean:  ## Remove what was installed and built here
+	rm -rf $(VENV) imdlens-data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+
+# ---- environments: made once, made anew when what they install from changes
+
+$(VENV)/bin/pip:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed, and no python3 was found."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=..."; exit 1; }
+	@echo "Making a Python environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) || { echo "No environment could be made: on Debian, apt-get install python3-venv."; exit 1; }
+
+$(VENV)/.run: $(VENV)/bin/pip pyproject.toml constraints.txt
+	@echo "Installing IMD Lens and what it needs (a minute or two the first time) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e . && touch $@
+
+$(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
+	@echo "Installing IMD Lens and what its tests need (two or three minutes the first time) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' && touch $@ $(VENV)/.run
+
+$(VENV)/.bench: $(VENV)/.dev
+	@echo "Installing what the benchmarks compare with ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]' && touch $@

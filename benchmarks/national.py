@@ -1,0 +1,52 @@
+"""The national files and index that benchmarks measure on, or a word that they are not here."""
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+CACHE = Path(".run") / "bench"
+
+
+def files() -> Path:
+    """The folder of full official files; ends the program where there is none."""
+    named = os.environ.get("IMDLENS_FULL_DATA")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        print("skipped: no full data (IMDLENS_FULL_DATA names the folder of the national files)")
+        sys.exit(0)
+    return folder
+
+
+def postcodes(folder: Path) -> pa.Array:
+    """Every postcode of the national lookup, as it is usually written."""
+    path = next(folder.rglob("nspl21_aug2024_postcode_lookup.csv.gz"))
+    convert = pa_csv.ConvertOptions(include_columns=["pcds"])
+    return pa_csv.read_csv(path, convert_options=convert)["pcds"].combine_chunks()
+
+
+def machine(*packages: str) -> str:
+    """Where and with what a figure was measured."""
+    cpu = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.machine())
+    versions = ", ".join(f"{p} {metadata.version(p)}" for p in packages)
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores of {cpu}, Python {platform.python_version()}, {versions}"
+    )
+
+
+def _cpuinfo() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
+
+
+def table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Rows as Markdown."""
+    lines = [heading, tuple("---" for _ in heading), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

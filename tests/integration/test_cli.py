@@ -1,0 +1,129 @@
+"""The command, run as a newcomer would."""
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration import arcgis_server, test_fetch
+from tests.integration.running import imdlens, serving
+from tests.unit.reference import official
+from tests.unit.reference.test_build import AREAS_2011, AREAS_2025
+
+
+def test_it_lists_what_it_can_do(tmp_path: Path) -> None:
+    shown = imdlens("--help", cwd=tmp_path)
+    assert shown.returncode == 0
+    for command in ("serve", "lookup", "data"):
+        assert command in shown.stdout
+
+
+def test_serve_starts_from_nothing_on_starter_data_and_says_so(tmp_path: Path) -> None:
+    with serving(tmp_path) as (url, process):
+        answer = httpx.post(f"{url}/v1/enrich", json={"postcode": "NG1 1AA"})
+        assert answer.json()["imd_decile"] == 3
+        assert httpx.get(f"{url}/readyz").json()["starter"] is True
+        process.terminate()
+        said = process.communicate(timeout=30)[0]
+    assert process.returncode in (0, -15)
+    assert "starter data: 492 real postcodes" in said
+    assert "imdlens data fetch" in said
+    assert f"{url}/docs" in said
+    assert "NG1 1AA" in said  # the curl to paste
+
+
+def test_serve_with_two_workers_answers(starter: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "2", IMDLENS_DATA_DIR=str(starter)) as (url, _):
+        for _ in range(20):
+            assert httpx.post(f"{url}/v1/enrich", json={"postcode": "NG7 2UH"}).json()["imd_decile"] == 7
+
+
+def test_serve_on_a_named_folder_without_data_refuses_rather_than_start_on_starter_data(tmp_path: Path) -> None:
+    refused = imdlens("serve", cwd=tmp_path, IMDLENS_DATA_DIR=str(tmp_path / "volume"))
+    assert refused.returncode == 1
+    assert "holds no data yet" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_serve_refuses_an_edition_that_the_data_does_not_hold(starter: Path, tmp_path: Path) -> None:
+    refused = imdlens("serve", cwd=tmp_path, IMDLENS_DATA_DIR=str(starter), IMDLENS_CORE20_EDITION="IoD2015")
+    assert refused.returncode == 1
+    assert "IMDLENS_CORE20_EDITION is IoD2015" in refused.stderr
+
+
+def test_a_setting_that_cannot_be_read_is_named_without_its_value(tmp_path: Path) -> None:
+    refused = imdlens("serve", cwd=tmp_path, IMDLENS_MAX_BODY_BYTES="plenty")
+    assert refused.returncode == 1
+    assert "IMDLENS_MAX_BODY_BYTES" in refused.stderr
+    assert "plenty" not in refused.stderr
+
+
+def test_lookup_shows_a_table_and_json(starter: Path, tmp_path: Path) -> None:
+    shown = imdlens("lookup", "NG1 1AA", "zz993vz", "DG1 4QU", cwd=tmp_path, IMDLENS_DATA_DIR=str(starter))
+    lines = shown.stdout.splitlines()
+    assert "IoD2025 decile" in lines[0]
+    assert lines[1].split()[2:] == ["live", "England", "3", "no"]
+    assert "no_fixed_abode" in lines[2]
+    assert "SIMD2020v2 6" in lines[3]
+    answers = imdlens("lookup", "NG1 1AA", "NG1", "--json", cwd=tmp_path, IMDLENS_DATA_DIR=str(starter)).stdout
+    assert [json.loads(line)["postcode_status"] for line in answers.splitlines()] == ["live", "malformed"]
+
+
+def test_data_show_tells_what_is_loaded_and_how_much_it_covers(starter: Path, tmp_path: Path) -> None:
+    shown = imdlens("data", "show", "--out", str(starter), cwd=tmp_path).stdout
+    assert "starter data" in shown
+    assert "492 postcodes" in shown
+    assert "Wales" in shown
+    kept = json.loads(imdlens("data", "show", "--json", "--out", str(starter), cwd=tmp_path).stdout)
+    assert kept["counts"]["postcodes"] == 492
+
+
+def test_data_build_says_what_is_wrong_and_where_and_publishes_nothing(tmp_path: Path) -> None:
+    files = [official.iod2025(tmp_path / "iod.csv", AREAS_2025), official.iod2019(tmp_path / "old.csv", AREAS_2011)]
+    refused = imdlens("data", "build", *map(str, files), "--out", str(tmp_path / "data"), cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "postcode directory" in refused.stderr
+    assert not (tmp_path / "data" / "current").exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--starter", "somewhere")])
+def test_data_build_wants_files_or_the_starter_data(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    refused = imdlens("data", "build", *arguments, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "--starter" in refused.stderr
+
+
+def test_verify_and_rollback_say_what_they_did(tmp_path: Path) -> None:
+    assert imdlens("data", "build", "--starter", "--out", "d", cwd=tmp_path).returncode == 0
+    assert "is sound" in imdlens("data", "verify", "--out", "d", cwd=tmp_path).stdout
+    refused = imdlens("data", "rollback", "--out", "d", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "no previous release" in refused.stderr
+    index = next((tmp_path / "d").glob("releases/*/index.imdl"))
+    index.write_bytes(index.read_bytes()[:-9])
+    damaged = imdlens("data", "verify", "--out", "d", cwd=tmp_path)
+    assert damaged.returncode == 1
+    assert "damaged" in damaged.stderr
+
+
+def test_data_fetch_downloads_through_a_mirror_and_then_builds(tmp_path: Path) -> None:
+    with arcgis_server.running() as server:
+        server.files = {
+            test_fetch.SEARCH: test_fetch.search_answer(
+                test_fetch.result(test_fetch.NAME, 1_790_000_000_000, test_fetch.NEWEST)
+            ),
+            test_fetch.DATA: arcgis_server.Served(test_fetch.DIRECTORY),
+            test_fetch.url("iod2025"): arcgis_server.Served(test_fetch.FILE_2025),
+            test_fetch.url("iod2019"): arcgis_server.Served(test_fetch.FILE_2019),
+        }
+        fetched = imdlens(
+            "data", "fetch", "--mirror", server.base, "--no-build", "--out", "d", cwd=tmp_path, NO_PROXY="127.0.0.1"
+        )
+        assert fetched.returncode == 0, fetched.stderr
+        assert "have ONSPD_AUG_2026.zip" in fetched.stderr
+        again = imdlens("data", "fetch", "--mirror", server.base, "--out", "d", cwd=tmp_path, NO_PROXY="127.0.0.1")
+    assert "already here" in again.stderr
+    assert again.returncode == 1  # three tables of one row each are no release
+    assert "1 rows, where the release has" in again.stderr
+    assert not (tmp_path / "d" / "current").exists()
