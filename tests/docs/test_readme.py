@@ -1,0 +1,68 @@
+"""What the README says is what happens."""
+
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+from tests.integration.running import imdlens, serving
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_curl_of_the_readme_gives_the_answer_of_the_readme(tmp_path: Path) -> None:
+    command = next(b for b in blocks("sh") if b.startswith("curl"))
+    with serving(tmp_path) as (url, _):
+        words = shlex.split(command.replace("http://127.0.0.1:8080", url))
+        answer = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    shown = json.loads(blocks("json")[0])
+    shown.pop("…")
+    assert answer.items() >= shown.items()
+
+
+def test_every_make_target_and_command_that_the_readme_names_exists(tmp_path: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"\bmake ([a-z]+)", "\n".join(blocks("sh"))):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for line in "\n".join(blocks("sh")).splitlines():
+        if run := re.search(r"(?:^|\s)imdlens (.*)", line):
+            words = [w for w in shlex.split(run[1], comments=True) if re.fullmatch("[a-z]+", w)]
+            command = words[:2] if words[0] == "data" else words[:1]
+            shown = imdlens(*command, "--help", cwd=tmp_path)
+            assert shown.returncode == 0, command
+            for option in re.findall(r"--[a-z]+", line):
+                assert option in shown.stdout, (command, option)
+
+
+def test_the_table_of_statuses_is_what_the_service_answers(tmp_path: Path, index, rules) -> None:  # type: ignore[no-untyped-def]
+    from typing import get_args
+
+    from app.enrichment import enrich
+    from app.lookup.deprivation import Status
+
+    table = [line.split("|")[1:3] for line in README.splitlines() if line.startswith("|") and "`" in line]
+    for given, said in table:
+        statuses = re.findall(r"`(\w+)`", said)
+        for text in re.findall(r"`((?:ZZ99|NF1|ZZZ)[^`n…]*)`", given):
+            assert enrich(text, index, rules).reading.postcode_status in statuses, text
+    named = set(re.findall(r"`(\w+)`", " ".join(said for _, said in table)))
+    assert set(get_args(Status)) <= named
+
+
+def test_every_link_in_the_documentation_leads_to_a_file() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "RESULTS.md"]:
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
+            if not link.startswith("http"):
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_first_line_of_make_lists_what_there_is() -> None:
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("run", "test", "check", "bench"):
+        assert f"make {target}" in listed
