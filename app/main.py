@@ -14,7 +14,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 from pydantic import TypeAdapter
-from pydantic.json_schema import JsonSchemaMode
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from app.context.summary import Summaries
@@ -42,6 +42,14 @@ _MODELS: Final[list[tuple[type[Any], JsonSchemaMode]]] = [
     (BatchRequest, "validation"),
     *((model, "serialization") for model in (EnrichResponse, BatchResponse, ProblemDetails, Alive, Ready, Version)),
 ]
+
+
+class _InOrder(GenerateJsonSchema):
+    """Fields and examples in the order in which they are written, which is the order of the answers."""
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
+        """Leave the order alone."""
+        return value
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -124,7 +132,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         )
         # The framework leaves out models that only a media type names, and nulls in examples.
         _, models = TypeAdapter.json_schemas(
-            [(m.__name__, mode, TypeAdapter(m)) for m, mode in _MODELS], ref_template="#/components/schemas/{model}"
+            [(m.__name__, mode, TypeAdapter(m)) for m, mode in _MODELS],
+            ref_template="#/components/schemas/{model}",
+            schema_generator=_InOrder,
         )
         document["components"]["schemas"] = models["$defs"]
         app.openapi_schema = document

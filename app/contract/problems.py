@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.errors import MEDIA_TYPE
+from app.errors import MEDIA_TYPE, Problem
 
 
 class FieldCode(BaseModel):
@@ -37,16 +37,28 @@ class ProblemDetails(BaseModel):
     errors: list[FieldCode] | None = None
 
 
-_WHEN: Final = {
-    400: "The body is not JSON: broken, a key twice, NaN, not UTF-8, or nested too deeply.",
-    413: "The body, or the number of records, is over a limit.",
-    415: "The body is of another media type.",
-    422: "The body lacks a field, has one that is not known, or one of another type.",
-    503: "No data is loaded.",
+# When each is answered, and an example of its detail and errors.
+_WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
+    400: ("The body is not JSON: broken, a key twice, NaN, not UTF-8, or nested too deeply.", None, []),
+    413: ("The body, or the number of records, is over a limit.", "At most 16,777,216 bytes.", []),
+    415: ("The body is of another media type.", "Send application/json or application/x-ndjson.", []),
+    422: (
+        "The body lacks a field, has one that is not known, or one of another type.",
+        None,
+        [{"field": "postcode", "code": "required"}],
+    ),
+    503: ("No data is loaded.", "No data is loaded.", []),
 }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of a door's errors, all of one shape."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
-    return {status: {"description": _WHEN[status], "content": content} for status in statuses}
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
+    return {
+        status: {
+            "description": when,
+            "content": {MEDIA_TYPE: {"schema": schema, "example": Problem(status, detail, errors=errors).body()}},
+        }
+        for status, (when, detail, errors) in _WHEN.items()
+        if status in statuses
+    }

@@ -14,7 +14,7 @@ from app.enrichment import Enrichment, Rules, enrich, enrich_each
 from app.errors import Problem, field_errors
 from app.lookup.index import Index
 from app.routers.dependencies import IndexDep, RulesDep, SettingsDep
-from app.routers.json_body import StrictRoute, read_json
+from app.routers.json_body import StrictRoute, media_type, read_json
 
 router = APIRouter(prefix="/v1", tags=["enrichment"], route_class=StrictRoute)
 
@@ -29,7 +29,7 @@ _SLICE: Final = 500  # records between two turns of the event loop: some millise
     "/enrich",
     summary="Deprivation context for one postcode",
     response_model=EnrichResponse,
-    responses=problems(400, 413, 422, 503),
+    responses=problems(400, 413, 415, 422, 503),
 )
 async def enrich_one(request: Annotated[EnrichRequest, Body()], index: IndexDep, rules: RulesDep) -> Response:
     """Answer one postcode. A poor postcode is answered 200 with its status: unknown is a finding, not a failure.
@@ -68,7 +68,7 @@ async def enrich_batch(request: Request, index: IndexDep, rules: RulesDep, setti
     JSON in gives JSON out; NDJSON (`application/x-ndjson`, one record a line) gives NDJSON. A record that cannot be
     read is answered in its place by `{"error": …}` and its neighbours are answered as usual.
     """
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    kind = media_type(request)
     body = await request.body()
     if kind == _NDJSON:
         lines = [line for line in body.split(b"\n") if line.strip()]

@@ -11,6 +11,8 @@ import jiter
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from app.errors import Problem
+
 
 def read_json(body: bytes) -> Any:
     """The value of a JSON text; ValueError, without any of the text, when it is not one."""
@@ -18,6 +20,11 @@ def read_json(body: bytes) -> Any:
         return jiter.from_json(body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True)
     except ValueError:
         raise ValueError("not JSON") from None
+
+
+def media_type(request: Request) -> str:
+    """The media type of the body, without its parameters."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
 class StrictRequest(Request):
@@ -39,6 +46,8 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
+            if self.body_field is not None and media_type(request) != "application/json":
+                return Problem(415, "Send application/json.").response()
             return await handle(StrictRequest(request.scope, request.receive))
 
         return handle_strictly

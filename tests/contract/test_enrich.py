@@ -142,6 +142,15 @@ def test_ten_thousand_records_are_answered_and_one_more_is_refused(client: TestC
 
 
 @pytest.mark.parametrize("kind", ["text/csv", "application/xml", "text/plain", ""])
-def test_another_media_type_is_refused(client: TestClient, kind: str) -> None:
-    answer = client.post("/v1/enrich/batch", content=b"{}", headers={"Content-Type": kind})
+@pytest.mark.parametrize("path", ["/v1/enrich", "/v1/enrich/batch"])
+def test_another_media_type_is_refused(client: TestClient, path: str, kind: str) -> None:
+    answer = client.post(path, content=b'{"postcode": "NG1 1AA"}', headers={"Content-Type": kind})
     assert answer.status_code == 415
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_parameters_of_the_media_type_do_not_matter(client: TestClient) -> None:
+    answer = client.post(
+        "/v1/enrich", content=b'{"postcode": "NG1 1AA"}', headers={"Content-Type": "Application/JSON; charset=utf-8"}
+    )
+    assert answer.json()["imd_decile"] == 3
