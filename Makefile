@@ -30,7 +30,7 @@ format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench  ## Measure lookup and HTTP beside their peers (needs wrk; full data by IMDLENS_FULL_DATA)
+bench: $(VENV)/.bench  ## Measure lookup and HTTP beside their peers (needs wrk; full data by NATIONAL_FILES)
 	$(BIN)/python -m benchmarks.lookup
 	$(BIN)/python -m benchmarks.http
 

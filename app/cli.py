@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -23,7 +24,7 @@ from app.lookup.layout import IndexFileError
 from app.reference.errors import ReferenceDataError
 from app.reference.releases import current_index, provenance
 from app.reference.releases import rollback as roll_back
-from app.settings import DEFAULT_DATA_DIR, Settings
+from app.settings import DEFAULT_DATA_DIR, Settings, UnknownSettingError, read_settings
 
 app = typer.Typer(
     name="imdlens",
@@ -38,6 +39,18 @@ app.add_typer(data, name="data")
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
+# Our own lines from `info`, the server's from `warning`, and no access log.
+_LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(message)s", "datefmt": "%Y-%m-%dT%H:%M:%S%z"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {
+        "imdlens": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+    },
+}
+
 OutDir = Annotated[Path | None, typer.Option("--out", help="Data folder; IMDLENS_DATA_DIR by default.")]
 
 
@@ -45,19 +58,21 @@ def main() -> None:
     """Run the command; what can be foreseen ends in one sentence, not in a traceback."""
     try:
         app()
-    except (ReferenceDataError, IndexFileError) as error:
+    except (ReferenceDataError, IndexFileError, UnknownSettingError) as error:
         _fail(str(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+    except OSError as error:  # an unwritable folder, a full disk
+        _fail(f"{error.filename or 'A file'}: {error.strerror}.")
     except ValidationError as error:
         fields = [e["field"] for e in field_errors(error.errors(include_input=False))]
         _fail(f"These settings cannot be read: {', '.join(f'IMDLENS_{f.upper()}' for f in fields)}.")
     except KeyboardInterrupt:
         _fail("Stopped.", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
 
 
 def _fail(sentence: str, code: int = 1) -> NoReturn:
-    err.print(f"[bold red]imdlens:[/] {sentence}", markup=True)
+    err.print(f"[bold red]imdlens:[/] {escape(sentence)}")
     raise SystemExit(code)
 
 
@@ -73,13 +88,13 @@ def serve(
     """Serve the API. Without data of its own, it starts on the starter data and says so."""
     import uvicorn
 
-    settings = Settings()
+    settings = read_settings()
     index = _index_to_serve(settings)
     shown = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only compared
     err.print(f"[bold]IMD Lens[/] answers from [bold]{index.release.postcodes}[/] ({index.release.id}).")
     if index.release.starter:
         err.print(
-            f"[yellow]This is starter data: {index.release.counts['postcodes']} real postcodes, so that you can try it."
+            f"[yellow]This is starter data: {index.release.count} real postcodes, so that you can try it."
             " Any other is `not_found`.[/]\nTo load the whole country: [bold]imdlens data fetch[/], or"
             " [bold]imdlens data build FOLDER[/] with the official files."
         )
@@ -100,7 +115,7 @@ def serve(
         port=port,
         workers=workers,
         access_log=False,  # a URL could hold what it should not
-        log_level="warning",
+        log_config=_LOGGING,
         server_header=False,
         timeout_graceful_shutdown=20,
     )
@@ -114,9 +129,13 @@ def _index_to_serve(settings: Settings) -> Index:
         command = [sys.executable, "-m", "app.cli", "data", "build", "--starter", "--out", str(folder)]
         if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:  # noqa: S603 - our own command
             _fail("The starter data could not be built.")
+    return _open(settings)
+
+
+def _open(settings: Settings) -> Index:
     from app.current import check_edition
 
-    index = Index(current_index(folder))
+    index = Index(current_index(settings.data_dir))
     check_edition(index, settings.core20_edition)
     return index
 
@@ -132,8 +151,8 @@ def lookup(
     """Look up postcodes in the current data. For trying it out: a shell keeps a history of what is typed."""
     from app.contract.render import render
 
-    settings = Settings()
-    index = Index(current_index(settings.data_dir))
+    settings = read_settings()
+    index = _open(settings)
     rules = Rules(settings.core20_edition, Summaries.load())
     texts = [t.rstrip("\n") for p in postcodes for t in (sys.stdin if p == "-" else [p])]
     answers = [(text, enrich(text, index, rules, with_area=True)) for text in texts]
@@ -165,7 +184,7 @@ def _row(text: str, answer: Enrichment, edition: str) -> tuple[str, ...]:
     others = [f"{name} {s.decile}" for name, s in reading.editions.items() if s and name != edition]
     known = reading.country == "England"
     return (
-        text[:12] + (" (repaired)" if reading.repaired else ""),
+        escape(text[:12]) + (" (repaired)" if reading.repaired else ""),
         reading.postcode_status,
         reading.country or "",
         str(reading.imd_decile or ("unknown" if known else "")),
@@ -197,7 +216,7 @@ def build(
     if bool(files) == starter:
         _fail("Name the official files or folders, or --starter.")
     paths = [packaged_data() / "starter"] if starter else list(files or [])
-    _build(paths, out_dir or Settings().data_dir, allow_part=allow_part or starter, starter=starter)
+    _build(paths, out_dir or read_settings().data_dir, allow_part=allow_part or starter, starter=starter)
 
 
 @data.command()
@@ -223,7 +242,7 @@ def fetch(
     from app.reference.fetch import fetch as download
     from app.reference.manifest import manifest
 
-    folder = out_dir or Settings().data_dir
+    folder = out_dir or read_settings().data_dir
     options = FetchOptions(
         destination=downloads or folder / "downloads",
         product=product,
@@ -236,7 +255,7 @@ def fetch(
             manifest(),
             options,
             on_progress=lambda name, done, total: bar(name, done, total or 0),
-            on_event=lambda sentence: err.print(f"[dim]{sentence}[/]"),
+            on_event=lambda sentence: err.print(f"[dim]{escape(sentence)}[/]"),
         )
     for path in paths:
         err.print(f"have {path.name}, {path.stat().st_size / 1e6:,.1f} MB")
@@ -254,9 +273,7 @@ def _build(paths: list[Path], folder: Path, *, allow_part: bool = False, starter
     with _progress() as on_progress:
         report = publish(folder, lambda made: build_index(paths, made, manifest(), options, on_progress))
     for name in report.ignored:
-        err.print(f"[dim]not used: {name}[/]")
-    for warning in report.warnings:
-        err.print(f"[yellow]note:[/] {warning}")
+        err.print(f"[dim]not used: {escape(name)}[/]")
     err.print(f"Built {report.release} in {report.seconds} s; it is current in {folder}.")
     _show(provenance(folder))
 
@@ -267,7 +284,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="The whole provenance.")] = False,
 ) -> None:
     """What is loaded, how fresh it is, and how much of each nation it covers."""
-    found = provenance(out_dir or Settings().data_dir)
+    found = provenance(out_dir or read_settings().data_dir)
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
@@ -277,24 +294,21 @@ def show(
 @data.command()
 def verify(out_dir: OutDir = None) -> None:
     """Check the current index against its checksum, and say which it is."""
-    index = Index(current_index(out_dir or Settings().data_dir))
-    out.print(
-        f"{index.release.id} is sound: {index.release.checksum}, {index.release.counts['postcodes']:,} postcodes."
-    )
+    index = Index(current_index(out_dir or read_settings().data_dir))
+    out.print(f"{index.release.id} is sound: {index.release.checksum}, {index.release.count:,} postcodes.")
 
 
 @data.command()
 def rollback(out_dir: OutDir = None) -> None:
     """Make the previous release current again; running workers follow within a second."""
-    release = roll_back(out_dir or Settings().data_dir)
+    release = roll_back(out_dir or read_settings().data_dir)
     out.print(f"{release} is current.")
 
 
 def _show(found: dict[str, Any]) -> None:
     counts = found["counts"]
-    out.print(
-        f"[bold]{found['postcodes']}[/]{' (starter data)' if found['starter'] else ''}, release {found['release']}"
-    )
+    extent = " (starter data)" if found["starter"] else " (a part of the country)" if found["part"] else ""
+    out.print(f"[bold]{escape(found['postcodes'])}[/]{extent}, release {found['release']}")
     out.print(f"built {found['built_at']} by {found['tool']}, {found['index_bytes'] / 1e6:.1f} MB")
     out.print(f"{counts['postcodes']:,} postcodes: {counts['live']:,} live, {counts['terminated']:,} terminated\n")
     editions = [e["id"] for e in found["editions"]]
@@ -309,6 +323,8 @@ def _show(found: dict[str, Any]) -> None:
         table.add_row(nation, f"{counts['live_' + nation.lower().replace(' ', '_')]:,}", *cells)
     table.add_row("no nation known", f"{counts['live_nation_unknown']:,}", *[""] * len(editions))
     out.print(table)
+    for warning in found["warnings"]:
+        out.print(f"[yellow]note:[/] {escape(warning)}")
 
 
 @contextmanager

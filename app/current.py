@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from app.lookup.layout import IndexFileError
 from app.reference.errors import ReferenceDataError
 from app.reference.releases import PROVENANCE_FILE, current_index
 
+_PAUSE: Final = 10.0  # seconds
 log: Final = logging.getLogger("imdlens")
 
 
@@ -25,6 +27,9 @@ class CurrentRelease:
     def __init__(self, folder: Path, rules: Rules) -> None:
         self._folder, self._rules = folder, rules
         self._path: Path | None = None
+        # What could not be opened, and when to try it again: the fault may pass, but each try reads the whole file.
+        self._refused: Path | None = None
+        self._again = 0.0
         self.index: Index | None = None
         self.problem: str | None = "No data has been opened yet."
         self.built_at: datetime | None = None
@@ -33,26 +38,29 @@ class CurrentRelease:
         """Open what is current, if it is not open already. What cannot be opened is told, and the old one kept."""
         try:
             path = current_index(self._folder)
-        except ReferenceDataError as error:
-            self._refuse(str(error))
-            return
-        if path == self._path:
-            return
-        self._path = path
-        try:
+            if path == self._path:
+                self.problem = None
+                return
+            if path == self._refused and time.monotonic() < self._again:
+                return
+            self._refused, self._again = path, time.monotonic() + _PAUSE
             index = Index(path)
             check_edition(index, self._rules.core20_edition)
         except (IndexFileError, ReferenceDataError) as error:
             self._refuse(str(error))
             return
+        self._path, self._refused = path, None
         self.index, self.built_at, self.problem = index, _built_at(path), None
         log.info("answering from release %s", index.release.id)
 
     async def watch(self, seconds: float) -> None:
-        """Look again and again, in a thread, until cancelled."""
+        """Look again and again, in a thread, until cancelled. No fault of one look ends the looking."""
         while True:
             await asyncio.sleep(seconds)
-            await asyncio.to_thread(self.look)
+            try:
+                await asyncio.to_thread(self.look)
+            except Exception as error:  # noqa: BLE001 - a worker that stopped looking would never be noticed
+                log.error("looking for another release failed: %s", type(error).__name__)
 
     def _refuse(self, sentence: str) -> None:
         if sentence != self.problem:

@@ -10,6 +10,7 @@ from app.lookup import layout, postcode
 from app.lookup.deprivation import Core20Reason, Country, Status, in_core20, quintile
 from app.lookup.index import Finding, Index
 
+Extent = Literal["whole", "part", "starter"]
 Caution = Literal["large_user", "terminated", "low_precision"]
 
 
@@ -83,19 +84,24 @@ def enrich(text: str | None, index: Index, rules: Rules, *, with_area: bool = Fa
     finding, slot = index.one(text)
     area = slot & layout.AREA
     return Enrichment(
-        _read(finding, index.release.starter, rules),
+        _read(finding, _extent(index), rules),
         index.domains(area, rules.core20_edition) if area else None,
         _codes(index, area) if with_area and area else None,
     )
+
+
+def _extent(index: Index) -> Extent:
+    """How much of the country an index holds: what is not found may only not be loaded."""
+    return "starter" if index.release.starter else "part" if index.release.part else "whole"
 
 
 def enrich_each(texts: Sequence[str | None], index: Index, rules: Rules, with_area: Sequence[bool]) -> list[Enrichment]:
     """`enrich` for every text of a batch, looked up together."""
     findings, slots = index.each(texts)
     domains = index.domains_each(slots, rules.core20_edition)
-    starter = index.release.starter
+    extent = _extent(index)
     answers = [
-        Enrichment(_read(finding, starter, rules), values, None)
+        Enrichment(_read(finding, extent, rules), values, None)
         for finding, values in zip(findings, domains, strict=True)
     ]
     for row, wanted in enumerate(with_area):
@@ -107,7 +113,7 @@ def enrich_each(texts: Sequence[str | None], index: Index, rules: Rules, with_ar
 
 # What is kept is no postcode and no area, only how a finding reads.
 @lru_cache(maxsize=8192)
-def _read(finding: Finding, starter: bool, rules: Rules) -> Reading:
+def _read(finding: Finding, extent: Extent, rules: Rules) -> Reading:
     status, country, problem = finding.status, finding.country, finding.problem
     deciles = finding.profile.deciles if finding.profile else ()
     english = country == "England"
@@ -115,7 +121,7 @@ def _read(finding: Finding, starter: bool, rules: Rules) -> Reading:
         edition.id: Standing(d, quintile(d), in_core20(d) if english else None, edition.computed) if d else None
         for edition, d in deciles
     }
-    standing = editions.get(rules.core20_edition)
+    standing = editions.get(rules.core20_edition) if english else None
     known = [s for s in editions.values() if s is not None]
     # Outside England the sentence is about the nation's own newest index; in England only about the
     # edition that Core20 is read from, since the two must never part.
@@ -132,8 +138,8 @@ def _read(finding: Finding, starter: bool, rules: Rules) -> Reading:
         warnings.append(Notice("postcode", problem))
     if finding.repaired:
         warnings.append(Notice("postcode", "repaired"))
-    if starter and status == "not_found":
-        warnings.append(Notice("postcode", "starter_data_only"))
+    if extent != "whole" and status == "not_found":
+        warnings.append(Notice("postcode", f"{extent}_data_only"))
     return Reading(
         postcode_status=status,
         country=country,

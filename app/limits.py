@@ -1,5 +1,7 @@
 """How much of a request is read before it is refused."""
 
+from collections.abc import Mapping
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -9,17 +11,19 @@ from app.errors import Problem
 class BodyLimit:
     """Refuses a body over a number of bytes: at once where its length is announced, else when it is passed."""
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app, self.most = app, most
+    def __init__(self, app: ASGIApp, most: int, most_at: Mapping[str, int]) -> None:
+        """`most` bytes anywhere but at the paths of `most_at`."""
+        self.app, self.most, self.most_at = app, most, most_at
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        most = self.most_at.get(scope["path"], self.most)
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not announced.isdigit() or int(announced) > self.most:
-            await Problem(413, f"At most {self.most:,} bytes.").response()(scope, receive, send)
+        if not announced.isdigit() or int(announced) > most:
+            await Problem(413, f"At most {most:,} bytes.").response()(scope, receive, send)
             return
         read = 0
 
@@ -27,7 +31,7 @@ class BodyLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self.most:
+            if read > most:
                 # The one exception that the framework lets through while it reads a body.
                 raise HTTPException(413)
             return message

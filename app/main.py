@@ -26,7 +26,7 @@ from app.enrichment import Rules
 from app.errors import add_handlers
 from app.limits import BodyLimit
 from app.routers import enrich, platform
-from app.settings import Settings
+from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
 
 _DESCRIPTION: Final = """
@@ -54,7 +54,7 @@ class _InOrder(GenerateJsonSchema):
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The service, ready to be served; nothing is opened until it starts."""
-    settings = settings or Settings()
+    settings = settings or read_settings()
     rules = Rules(settings.core20_edition, Summaries.load())
     current = CurrentRelease(settings.data_dir, rules)
 
@@ -77,13 +77,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect has the client send the postcode again, where the Host header says
         # The framework's own telemetry records messages of exceptions, and these may quote a request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.settings, app.state.rules, app.state.current = settings, rules, current
     add_handlers(app)
-    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    batches = {"/v1/enrich/batch": settings.max_batch_bytes}
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes, most_at=batches)
     app.add_middleware(RequestContext)  # added last: the outermost
     app.include_router(enrich.router)
     app.include_router(platform.router)

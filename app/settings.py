@@ -1,6 +1,6 @@
 """Every setting of the service, from `IMDLENS_*` in the environment."""
 
-from functools import cache
+import os
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +8,10 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_DATA_DIR: Final = Path("imdlens-data")
+
+
+class UnknownSettingError(Exception):
+    """A misspelt setting, which would otherwise leave its default in force unseen."""
 
 
 class Settings(BaseSettings):
@@ -25,9 +29,8 @@ class Settings(BaseSettings):
         description="The English edition that `imd_decile` and `core20` are read from. NHS England's date for the"
         " move from IoD2019 to IoD2025 was not found, so it is yours to set; every answer states it.",
     )
-    max_body_bytes: int = Field(
-        16 * 2**20, gt=0, description="A larger request body is refused with 413 before it is read."
-    )
+    max_body_bytes: int = Field(64 * 2**10, gt=0, description="A larger body is refused with 413: one record is small.")
+    max_batch_bytes: int = Field(16 * 2**20, gt=0, description="The same for a batch.")
     max_batch_records: int = Field(
         10_000, gt=0, le=10_000, description="A batch with more records is refused with 413."
     )
@@ -41,7 +44,10 @@ class Settings(BaseSettings):
     )
 
 
-@cache
-def settings() -> Settings:
-    """The settings of this process."""
+def read_settings() -> Settings:
+    """The settings of the environment; UnknownSettingError where it names one that does not exist."""
+    known = {f"IMDLENS_{name.upper()}" for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith("IMDLENS_") and name not in known)
+    if unknown:
+        raise UnknownSettingError(f"There is no setting {', '.join(unknown)}: see docs/settings.md.")
     return Settings()

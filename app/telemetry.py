@@ -10,6 +10,7 @@ import secrets
 import traceback
 from typing import Final
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Problem
@@ -53,8 +54,12 @@ class RequestContext:
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
+        if scope["method"] == "HEAD":  # answered as GET; the server leaves the body out
+            scope = {**scope, "method": "GET"}
         try:
             await self.app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            return  # nobody is there to answer
         except Exception as error:  # noqa: BLE001 - this is the last place where it can be caught
             # An id that the caller chose is logged only as a UUID: anything else could be a patient's.
             known = headers[0][1] if not request_id or _UUID.fullmatch(request_id) else b"of the caller's own"

@@ -15,10 +15,10 @@ CACHE = Path(".run") / "bench"
 
 def files() -> Path:
     """The folder of full official files; ends the program where there is none."""
-    named = os.environ.get("IMDLENS_FULL_DATA")
+    named = os.environ.get("NATIONAL_FILES")
     folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
-        print("skipped: no full data (IMDLENS_FULL_DATA names the folder of the national files)")
+        print("skipped: no full data (NATIONAL_FILES names the folder of the national files)")
         sys.exit(0)
     return folder
 

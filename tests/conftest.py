@@ -28,7 +28,7 @@ hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith("IMDLENS_") and name != "IMDLENS_FULL_DATA":
+        if name.startswith("IMDLENS_"):
             monkeypatch.delenv(name)
 
 
@@ -62,7 +62,7 @@ def client(starter: Path) -> Iterator[TestClient]:
 
 def full_data() -> Path:
     """The folder of full national files, or a skip that says so."""
-    named = os.environ.get("IMDLENS_FULL_DATA")
+    named = os.environ.get("NATIONAL_FILES")
     folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("no full data")

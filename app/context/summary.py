@@ -17,13 +17,12 @@ class Summaries:
     version: str
     decile: Mapping[str, str]
     no_decile: Mapping[str, str]
-    second_line: str
 
     @classmethod
     def load(cls) -> Self:
         """The sentences that this version ships."""
         data = tomllib.loads(resources.files("app.context.rules").joinpath("summaries.toml").read_text("utf-8"))
-        return cls(data["version"], data["decile"], data["no_decile"], data["second_line"]["always"])
+        return cls(data["version"], data["decile"], data["no_decile"])
 
     def sentence(self, status: Status, country: Country | None, decile: int | None, problem: Problem | None) -> str:
         """One sentence, under 140 characters, about the area; `decile` is that of the country's own index."""

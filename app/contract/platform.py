@@ -25,6 +25,7 @@ class Ready(BaseModel):
                     "release": "nspl-august-2024-a62e1039",
                     "postcodes": "NSPL August 2024",
                     "starter": False,
+                    "part": False,
                     "built_at": "2026-11-22T13:53:43Z",
                     "age_days": 0,
                     "problem": None,
@@ -37,6 +38,7 @@ class Ready(BaseModel):
     release: str
     postcodes: str = Field(description="The postcode directory, with its month.")
     starter: bool = Field(description="True on starter data: almost every postcode is not found.")
+    part: bool = Field(description="True where fewer postcodes are loaded than the whole country has.")
     built_at: datetime | None
     age_days: int | None = Field(description="Days since the index was built.")
     problem: str | None = Field(description="Why a newer release could not be opened, if one could not.")

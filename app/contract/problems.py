@@ -40,7 +40,7 @@ class ProblemDetails(BaseModel):
 # When each is answered, and an example of its detail and errors.
 _WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
     400: ("The body is not JSON: broken, a key twice, NaN, not UTF-8, or nested too deeply.", None, []),
-    413: ("The body, or the number of records, is over a limit.", "At most 16,777,216 bytes.", []),
+    413: ("The body, or the number of records, is over a limit.", "At most 65,536 bytes.", []),
     415: ("The body is of another media type.", "Send application/json or application/x-ndjson.", []),
     422: (
         "The body lacks a field, has one that is not known, or one of another type.",

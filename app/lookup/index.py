@@ -1,7 +1,7 @@
 """A built index, opened by mmap: one postcode, or a whole column of them, to its area and deciles."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -33,8 +33,10 @@ class Release:
     checksum: str  # SHA-256 of the index file's contents
     postcodes: str  # such as "ONSPD August 2026"
     starter: bool
+    part: bool  # fewer postcodes than the whole country has
     rules: str  # version of the postcode rules it was built with
-    counts: Mapping[str, int]
+    count: int  # postcodes
+    areas: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,18 +129,21 @@ class Index:
                 checksum=f"sha256:{file.checksum}",
                 postcodes=header["postcodes"],
                 starter=header["starter"],
+                part=header["part"],
                 rules=header["rules"],
-                counts=header["counts"],
+                count=header["counts"]["postcodes"],
+                areas=header["counts"]["areas"],
             )
-            self._slots: npt.NDArray[np.uint32] = section["slots"]
             self._profile: npt.NDArray[np.uint16] = section["profile"]
             self._profiles = [self._profile_of(row) for row in section["profiles"].tolist()]
+            self._slots: npt.NDArray[np.uint32] = section["slots"]
             self._decile: npt.NDArray[np.uint8] = section["decile"]
             self._rank: npt.NDArray[np.uint16] = section["rank"]
             self._domain: npt.NDArray[np.uint8] = section["domain"]
             self._codes = {name: section[name] for name in ("lsoa21", "lsoa11", "lad", "icb")}
             sectors: npt.NDArray[np.int32] = section["sectors"]
-        except (KeyError, TypeError) as error:
+            self._check(sectors)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
             raise layout.IndexFileError(f"{path} lacks something that an index must have.") from error
         self.size = file.size
         self._edition = {edition.id: i for i, edition in enumerate(self.editions)}
@@ -155,6 +160,23 @@ class Index:
         self._findings: dict[int, Finding] = {}  # by profile and flag bits, filled as they are met
         self._decile_views = [row.data for row in self._decile]
         self._domain_views = [row.reshape(-1).data for row in self._domain]
+
+    def _check(self, sectors: npt.NDArray[np.int32]) -> None:
+        """ValueError where sections do not fit each other, so that no lookup can go beyond one."""
+        areas, editions = self.release.areas + 1, len(self.editions)
+        fits = (
+            self._slots.shape == ((len(sectors) + 1) * postcode.UNITS,)
+            and bool((self._slots[: postcode.UNITS] == 0).all())
+            and (len(sectors) == 0 or 0 <= sectors.min() <= sectors.max() < postcode.SECTORS)
+            and int((self._slots & np.uint32(layout.AREA)).max(initial=0)) < areas
+            and self._profile.shape == (areas,)
+            and int(self._profile.max(initial=0)) < len(self._profiles)
+            and self._decile.shape == self._rank.shape == (editions, areas)
+            and self._domain.shape == (editions, areas, 7)
+            and all(codes.shape == (areas,) for codes in self._codes.values())
+        )
+        if not fits:
+            raise ValueError("sections do not fit")
 
     def _profile_of(self, row: list[int]) -> Profile:
         country = NATIONS[row[0] - 1] if row[0] else None
@@ -180,7 +202,7 @@ class Index:
         read = postcode.parse(text)
         if read.kind != "real":
             country: Any = read.country
-            return Found(_finding(read.kind, None, 0, False, read.problem, country))
+            return Found(_finding(read.kind, None, 0, read.repaired, read.problem, country))
         slot = self._slot_view[int(self._base[read.sector]) + read.unit]
         if not slot:
             return Found(_finding("not_found", None, 0, read.repaired))

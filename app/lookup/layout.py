@@ -101,7 +101,7 @@ def read_index(path: Path) -> IndexFile:
             )
             for name, s in header.pop("sections").items()
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise IndexFileError(f"{path} is not a well-formed index.") from error
     return IndexFile(header, sections, digest.hex(), size)
 

@@ -70,6 +70,7 @@ class Rules:
     outward: re.Pattern[str]
     real: re.Pattern[str]
     partial: re.Pattern[str]
+    layouts: tuple[str, ...]
     irregular: frozenset[str]
     exact: dict[str, Postcode]
     patterns: tuple[tuple[re.Pattern[str], Postcode], ...]
@@ -81,7 +82,8 @@ def rules() -> Rules:
     """The rules of this version, read once."""
     text = resources.files("app.lookup").joinpath("postcode_rules.toml").read_text("utf-8")
     data = tomllib.loads(text)
-    outward, inward = "|".join(data["shape"]["outward"]), data["shape"]["inward"]
+    layouts, inward = data["shape"]["outward"], data["shape"]["inward"]
+    outward = "|".join(layouts.values())
     exact: dict[str, Postcode] = {}
     patterns: list[tuple[re.Pattern[str], Postcode]] = []
     areas: dict[str, Postcode] = {}
@@ -98,6 +100,7 @@ def rules() -> Rules:
         outward=re.compile(outward),
         real=re.compile(f"(?:{outward}){inward}"),
         partial=re.compile(f"(?:{outward})(?:[0-9][A-Z]?)?|[A-Z]{{1,2}}"),
+        layouts=tuple(f"{layout}9AA" for layout in layouts),
         irregular=frozenset(code.replace(" ", "") for code in data["shape"]["irregular"]),
         exact=exact,
         patterns=tuple(patterns),
@@ -166,9 +169,9 @@ def _classify(code: str, rule: Rules) -> Postcode:
         return _real(code, rule)
     if rule.partial.fullmatch(code):
         return Postcode("malformed", problem="partial")
-    readings = [r for r in _readings(code) if rule.real.fullmatch(r)]
+    readings = {r for r in _readings(code, rule) if rule.real.fullmatch(r)}
     if len(readings) == 1:
-        return _real(readings[0], rule)._replace(repaired=True)
+        return _real(readings.pop(), rule)._replace(repaired=True)
     return Postcode("malformed", problem="not_a_postcode")
 
 
@@ -185,12 +188,17 @@ def _area(code: str) -> str:
     return code[:2] if code[1].isalpha() else code[0]
 
 
-def _readings(code: str) -> list[str]:
-    """The other ways to read a code in which O and 0, or I and 1, were taken for each other."""
-    if not 5 <= len(code) <= 7:
-        return []
-    swap = {"O": "O0", "0": "O0", "I": "I1", "1": "I1"}
-    return ["".join(r) for r in product(*(swap.get(c, c) for c in code)) if "".join(r) != code]
+_AS_LETTER: Final = str.maketrans("01", "OI")
+_AS_DIGIT: Final = str.maketrans("OI", "01")
+
+
+def _readings(code: str, rule: Rules) -> list[str]:
+    """A code in each layout of its length, with O and 0, or I and 1, taken for what stands in that place."""
+    return [
+        "".join(c.translate(_AS_LETTER if kind == "A" else _AS_DIGIT) for c, kind in zip(code, layout, strict=True))
+        for layout in rule.layouts
+        if len(layout) == len(code)
+    ]
 
 
 # -------------------------------------------------------------------------------- a whole column
@@ -268,6 +276,11 @@ def _pack(
     sector += t.high.take(pairs[:, 2], mode="wrap")
     sector += t.low.take(pairs[:, 3], mode="wrap")
     sector[word.view(np.uint32)[::2] != 0] = _INVALID  # five characters before the inward code
+    run = data[starts[0] : ends[-1]] if len(ends) else data[:0]
+    if not run.min(initial=1):
+        # Zero bytes stand for "nothing here" above; a text that holds one is no postcode.
+        zeros = np.flatnonzero(run == 0) + starts[0]
+        sector[np.searchsorted(zeros, ends) > np.searchsorted(zeros, starts)] = _INVALID
     return sector, unit
 
 

@@ -137,7 +137,11 @@ def _check_facts(edition: Edition, values: pd.DataFrame) -> None:
 
 def read_lookups(sources: list[Source]) -> Lookups:
     """The lookups that are there; a missing one is empty."""
-    tables = {s.release.kind: _lookup(s) for s in sources}
+    tables: dict[str, pd.DataFrame] = {}
+    for source in sources:
+        if source.release.kind in tables:
+            raise ReferenceDataError(f"{source.name}: there is another lookup of the same kind; give one of them.")
+        tables[source.release.kind] = _lookup(source)
     icb, lad = tables.get("lsoa_icb"), tables.get("lsoa_lad")
     change = tables.get("lsoa_change", pd.DataFrame(columns=["lsoa11", "lsoa21", "change"]))
     regular = change[change["change"].isin(["U", "S", "M"])]
@@ -250,11 +254,16 @@ def _geography(
     return areas["lsoa11"].where(areas["lsoa11"].isin(values.index), areas["lsoa21"]), areas["lsoa11"], {}
 
 
-def check_ranks(areas: pd.DataFrame, values: pd.DataFrame, rank_column: str) -> tuple[int, int]:
-    """Postcodes whose own rank column can be compared with the joined rank, and those that differ."""
-    comparable = (areas[rank_column] > 0) & (values["rank"] > 0)
-    differ = comparable & (areas[rank_column] != values["rank"])
-    return int(areas.loc[comparable, "postcodes"].sum()), int(areas.loc[differ, "postcodes"].sum())
+def check_ranks(
+    areas: pd.DataFrame, edition: Edition, values: pd.DataFrame, lookups: Lookups, rank_column: str
+) -> tuple[int, int]:
+    """Postcodes of which both a rank column and their area's own rank are known, and those that differ."""
+    own, _, _ = _geography(areas, edition, values, lookups)
+    here = (areas["country"] == edition.nation) & own.isin(values.index) & (areas[rank_column] > 0)
+    joined = values.loc[own[here], "rank"].to_numpy()
+    differ = areas.loc[here, rank_column].to_numpy() != joined
+    postcodes = areas.loc[here, "postcodes"].to_numpy()
+    return int(postcodes.sum()), int(postcodes[differ].sum())
 
 
 def unknown_areas(areas: pd.DataFrame, edition: Edition, values: pd.DataFrame) -> list[str]:

@@ -29,7 +29,8 @@ _GSS_NATION: Final = {"E92000001": 1, "W92000004": 2, "S92000003": 3, "N92000002
 # Refused beyond these; below them, counted in the provenance.
 _MOST_UNREADABLE: Final = 1e-4  # postcodes of an official file that no rule can read
 _MOST_RANKS_APART: Final = 1e-3  # postcodes whose own rank column contradicts the join
-_LEAST_MATCHED: Final = 0.97  # live postcodes in England with a decile of some English edition
+_LEAST_MATCHED: Final = 0.97  # live postcodes in England with a decile of the newest English edition
+_MOST_WITHOUT_NATION: Final = 0.01  # live postcodes without any code; 0.3% of NSPL August 2024
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class BuildReport:
     manifest: str = ""
     postcodes: str = ""
     starter: bool = False
+    part: bool = False
     files: list[dict[str, Any]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     editions: list[dict[str, Any]] = field(default_factory=list)
@@ -154,11 +156,14 @@ def _check_reading(
         )
     report.warnings += [f"not a postcode: {where}" for where in notes.unreadable]
     release = releases[0][1][0].release
-    if not options.allow_part and not directories.is_whole(release, len(directory.keys)):
+    report.part = not directories.is_whole(release, notes.newest)
+    if report.part and not options.allow_part:
         raise ReferenceDataError(
-            f"Only {len(directory.keys):,} postcodes, where the whole country has more than"
-            f" {release.rows_at_least:,}: give the other files too, or allow a part with --allow-part."
+            f"Only {notes.newest:,} postcodes in {releases[0][0]}, where the whole country has more than"
+            f" {release.rows_at_least:,}: give the rest of that release too, or allow a part with --allow-part."
         )
+    if not len(directory.keys):
+        raise ReferenceDataError(f"{releases[0][0]}: there is no postcode in it that can be looked up.")
     missing = [c for c in ("terminated", "user_type", "positional_quality") if c not in releases[0][1][0].columns]
     if missing:
         report.warnings.append(
@@ -215,7 +220,7 @@ def _edition_values(
                     raise ReferenceDataError(f"{what}.")
                 report.warnings.append(f"{what}: this is a part of the edition.")
         if column and name in editions:
-            compared, apart = area_tables.check_ranks(areas, values, column)
+            compared, apart = area_tables.check_ranks(areas, edition, editions[name], lookups, column)
             report.counts[f"{name}_ranks_compared"] = compared
             report.counts[f"{name}_ranks_apart"] = apart
             if apart > compared * _MOST_RANKS_APART:
@@ -225,6 +230,8 @@ def _edition_values(
         held[name] = values
     if not any(manifest.editions[name].nation == "England" for name in held):
         raise ReferenceDataError("No English index of deprivation fits these postcodes.")
+    known = [manifest.editions[name] for name in held]
+    report.editions = [{"id": e.id, "nation": e.nation, "computed": e.decile == "computed"} for e in known]
     return held
 
 
@@ -258,9 +265,19 @@ def _count(
 
 
 def _check_coverage(report: BuildReport) -> None:
-    best = max(report.coverage.get("England", {"": 0.0}).values())
-    if best < _LEAST_MATCHED:
-        raise ReferenceDataError(f"Only {best:.1%} of England's live postcodes have a decile: these files do not fit.")
+    counts = report.counts
+    if counts["live_nation_unknown"] > counts["live"] * _MOST_WITHOUT_NATION:
+        raise ReferenceDataError(
+            f"{counts['live_nation_unknown']:,} of {counts['live']:,} live postcodes have no code that says where they"
+            " are: these files do not fit."
+        )
+    english = report.coverage.get("England", {})
+    newest = next((e for e in report.editions if e["nation"] == "England"), {"id": ""})["id"]
+    if english.get(newest, 0.0) < _LEAST_MATCHED:
+        raise ReferenceDataError(
+            f"Only {english.get(newest, 0.0):.1%} of England's live postcodes have a decile of {newest}: these files do"
+            " not fit."
+        )
 
 
 def _index(
@@ -275,7 +292,6 @@ def _index(
     if len(areas) > layout.AREA:
         raise ReferenceDataError(f"{len(areas)} areas are more than an index can hold.")
     editions = [manifest.editions[name] for name in held]
-    report.editions = [{"id": e.id, "nation": e.nation, "computed": e.decile == "computed"} for e in editions]
     sector, unit = np.divmod(directory.keys, postcode.UNITS)
     sectors, block = np.unique(sector, return_inverse=True)
     slots = np.zeros((len(sectors) + 1) * postcode.UNITS, np.uint32)
@@ -301,6 +317,7 @@ def _index(
         "name": report.postcodes.lower().replace(" ", "-"),
         "postcodes": report.postcodes,
         "starter": report.starter,
+        "part": report.part,
         "rules": postcode.rules().version,
         "editions": report.editions,
         "counts": report.counts,

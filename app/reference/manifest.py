@@ -76,6 +76,7 @@ class Release:
     url: str | None = None
     file_name: re.Pattern[str] | None = None
     rank_editions: Mapping[str, Mapping[str, str]] | None = None
+    bare_rank_since: date | None = None
     known_defects: tuple[KnownDefect, ...] = ()
     searches: tuple[Search, ...] = ()
 

@@ -1,10 +1,12 @@
 """Postcode directories of any era, read in a stream and laid over each other, newest on top."""
 
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 from typing import Final
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +51,7 @@ class ReadNotes:
     unreadable: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     untrusted: list[str] = field(default_factory=list)
+    newest: int = 0  # postcodes of the newest release alone
 
 
 def label(issue: tuple[str, date] | None, fallback: str) -> str:
@@ -83,6 +86,7 @@ def read_directories(
     for name, sources in releases:
         parts = [_read(source, vocabulary, notes, on_bytes) for source in sources]
         layers.append(_one_row_each(name, parts, notes))
+    notes.newest = len(layers[0].keys)
     keys = layers[0].keys
     for layer in layers[1:]:
         keys = np.union1d(keys, layer.keys)
@@ -107,7 +111,7 @@ def read_directories(
 
 def _read(source: Source, vocabulary: dict[str, int], notes: ReadNotes, on_bytes: Callable[[int], None]) -> Directory:
     """One table, its special postcodes and untrusted rows left out."""
-    concepts = [c for c in (*CODES, *RANKS, *OTHERS) if c in source.columns]
+    concepts = [c for c in (*CODES, *RANKS, *OTHERS) if c in source.columns and not _undated(source, c, notes)]
     parts: dict[str, list[npt.NDArray[np.int32]]] = {c: [] for c in concepts}
     keys: list[npt.NDArray[np.int64]] = []
     row = 2
@@ -131,6 +135,19 @@ def _read(source: Source, vocabulary: dict[str, int], notes: ReadNotes, on_bytes
     return _without_known_defects(source, directory, row - 2, notes)
 
 
+def _undated(source: Source, concept: str, notes: ReadNotes) -> bool:
+    """Whether a rank column does not say of which edition it is: a bare `imd` in a file of unknown or early date."""
+    since = source.release.bare_rank_since
+    if concept not in RANKS or since is None or any(c.isdigit() for c in source.columns[concept]):
+        return False
+    if source.issue is not None and source.issue[1] >= since:
+        return False
+    notes.warnings.append(
+        f"{source.name}: the ranks of column {source.columns[concept]} are of an unknown edition, not used."
+    )
+    return True
+
+
 def _batches(source: Source, on_bytes: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
     wanted = sorted(set(source.columns.values()))
     convert = pa_csv.ConvertOptions(
@@ -143,7 +160,7 @@ def _batches(source: Source, on_bytes: Callable[[int], None]) -> Iterator[pa.Rec
         with opened(source, on_bytes) as file:
             reader = pa_csv.open_csv(file, read_options=pa_csv.ReadOptions(block_size=_BLOCK), convert_options=convert)
             yield from reader
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, EOFError) as error:
+    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, EOFError, BadZipFile, zlib.error) as error:
         reason = str(error).split("\n", 1)[0][:200]
         raise ReferenceDataError(f"{source.name}: it cannot be read to its end ({reason}).") from error
 
@@ -178,6 +195,13 @@ def _numbers(source: Source, concept: str, column: pa.Array, row: int) -> Int32s
             f"{source.name}, row {row + max(bad, 0)}, column {source.columns[concept]}: not a whole number."
         ) from error
     values: Int32s = numbers.to_numpy(zero_copy_only=False)
+    if concept in ("introduced", "terminated"):
+        month = values % 100
+        wrong = np.flatnonzero((values != 0) & ((values < 190001) | (values > 210012) | (month < 1) | (month > 12)))
+        if len(wrong):
+            raise ReferenceDataError(
+                f"{source.name}, row {row + int(wrong[0])}, column {source.columns[concept]}: not a month as YYYYMM."
+            )
     return values
 
 

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from app.lookup.index import Index
+from app.lookup.layout import IndexFileError
 from app.reference.errors import ReferenceDataError
 
 if TYPE_CHECKING:  # the service reads this folder too, and must not load what builds it
@@ -28,7 +30,7 @@ def current_index(folder: Path) -> Path:
     """The index file that is current, named by its release so that a change shows."""
     try:
         return (folder / "current").resolve(strict=True) / INDEX_FILE
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
         raise ReferenceDataError(
             f"{folder} holds no data yet: build it with `imdlens data build`, or `imdlens data build --starter`."
         ) from error
@@ -36,7 +38,11 @@ def current_index(folder: Path) -> Path:
 
 def provenance(folder: Path) -> dict[str, Any]:
     """What the current release was built from."""
-    data: dict[str, Any] = json.loads(current_index(folder).with_name(PROVENANCE_FILE).read_text("utf-8"))
+    path = current_index(folder).with_name(PROVENANCE_FILE)
+    try:
+        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReferenceDataError(f"{path} cannot be read: build the release again.") from error
     return data
 
 
@@ -45,20 +51,41 @@ def publish(folder: Path, write: "Callable[[Path], BuildReport]") -> "BuildRepor
     with _alone(folder):
         releases = folder / "releases"
         releases.mkdir(exist_ok=True)
+        for abandoned in releases.glob(".*"):  # by a build that was killed
+            shutil.rmtree(abandoned)
         made = Path(tempfile.mkdtemp(prefix=".building-", dir=releases))
         try:
             report = write(made)
+            _open_to_all(made)
             _sync(made)
-            made.chmod(0o755)
-            target = releases / report.release
-            if target.exists():  # the same contents were built before
-                shutil.rmtree(target)
-            made.rename(target)
+            _put(made, releases / report.release)
             _sync(releases)
         finally:
             shutil.rmtree(made, ignore_errors=True)
         _make_current(folder, report.release)
     return report
+
+
+def _put(made: Path, target: Path) -> None:
+    """Give a built release its name. One of that name has the same contents: it stays, if it is sound."""
+    if target.exists():
+        try:
+            Index(target / INDEX_FILE)
+        except IndexFileError:
+            target.rename(target.with_name(f".damaged-{target.name}"))
+        else:
+            # It may be in use, so the file stays; only what is told of it is renewed.
+            (made / PROVENANCE_FILE).replace(target / PROVENANCE_FILE)
+            return
+    made.rename(target)
+
+
+def _open_to_all(made: Path) -> None:
+    """Readable by the service's user, whatever the umask of whoever builds."""
+    for folder in (made, made.parent, made.parent.parent):
+        folder.chmod(folder.stat().st_mode | 0o555)
+    for file in made.iterdir():
+        file.chmod(0o644)
 
 
 def rollback(folder: Path) -> str:
@@ -68,6 +95,7 @@ def rollback(folder: Path) -> str:
         if not link.exists():
             raise ReferenceDataError(f"{folder} holds no previous release to go back to.")
         release = link.resolve().name
+        Index(link / INDEX_FILE)  # IndexFileError where going back would leave nothing to answer from
         _make_current(folder, release)
     return release
 

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import IO, cast
 
 import pandas as pd
+from python_calamine import CalamineError
 
 from app.reference.errors import ReferenceDataError
 from app.reference.manifest import Manifest, Release
@@ -91,7 +93,7 @@ def _recognised(path: Path, manifest: Manifest) -> Iterator[Source]:
             hit = manifest.recognise(header)
             if hit is not None:
                 yield Source(path, member, hit[0], hit[1], tuple(header))
-    except (OSError, EOFError, zipfile.BadZipFile, UnicodeDecodeError, csv.Error, ValueError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error, ValueError, CalamineError) as error:
         raise ReferenceDataError(f"{path.name}: it cannot be read ({error}).") from error
 
 
@@ -174,7 +176,7 @@ def table(source: Source) -> pd.DataFrame:
         else:
             with opened(source) as file:
                 data = pd.read_csv(file, usecols=names, dtype=str, encoding_errors="replace")
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, CalamineError) as error:
         raise ReferenceDataError(f"{source.name}: it cannot be read ({error}).") from error
     named = pd.DataFrame({concept: data[column].str.strip() for concept, column in source.columns.items()})
     named.index = named.index + 2  # the row as a spreadsheet counts it

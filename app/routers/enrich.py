@@ -11,7 +11,7 @@ from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, Enri
 from app.contract.problems import problems
 from app.contract.render import render
 from app.enrichment import Enrichment, Rules, enrich, enrich_each
-from app.errors import Problem, field_errors
+from app.errors import Problem, errors_of
 from app.lookup.index import Index
 from app.routers.dependencies import IndexDep, RulesDep, SettingsDep
 from app.routers.json_body import StrictRoute, media_type, read_json
@@ -22,6 +22,8 @@ _NDJSON: Final = "application/x-ndjson"
 _RECORD: Final[TypeAdapter[EnrichRequest]] = TypeAdapter(EnrichRequest)
 _RECORDS: Final[TypeAdapter[list[EnrichRequest]]] = TypeAdapter(list[EnrichRequest])
 _ENVELOPE: Final[TypeAdapter[BatchRequest]] = TypeAdapter(BatchRequest)
+_MOST_FIELDS: Final = 32  # of an object; the largest has ten
+_LONGEST_RECORD: Final = 64 * 2**10  # bytes of a line
 _SLICE: Final = 500  # records between two turns of the event loop: some milliseconds
 
 
@@ -71,6 +73,7 @@ async def enrich_batch(request: Request, index: IndexDep, rules: RulesDep, setti
     kind = media_type(request)
     body = await request.body()
     if kind == _NDJSON:
+        _check_length(body.count(b"\n") // 2, settings.max_batch_records)  # blank lines between are enough
         lines = [line for line in body.split(b"\n") if line.strip()]
         _check_length(len(lines), settings.max_batch_records)
         answers = await _answers([_parsed(line) for line in lines], index, rules)
@@ -104,26 +107,44 @@ def _reason(request: EnrichRequest, answer: Enrichment) -> str:
 async def _answers(records: list[Any], index: Index, rules: Rules) -> list[bytes]:
     answers: list[bytes] = []
     for start in range(0, len(records), _SLICE):
-        some = records[start : start + _SLICE]
+        some = [_overgrown(record) or record for record in records[start : start + _SLICE]]
         try:
             answers += _answered(_RECORDS.validate_python(some), index, rules)
-        except ValidationError:  # at least one is broken: each by itself, which is slower
-            answers += [_answer_alone(record, index, rules) for record in some]
+        except ValidationError:  # at least one is broken
+            answers += _answered_apart(some, index, rules)
         await asyncio.sleep(0)  # a long batch must not hold up the single requests beside it
     return answers
 
 
-def _answer_alone(record: Any, index: Index, rules: Rules) -> bytes:
+def _answered_apart(records: list[Any], index: Index, rules: Rules) -> list[bytes]:
+    """The sound records looked up together, and an error in the place of each other one."""
+    read = [_read(record) for record in records]
+    answers = iter(_answered([r for r in read if not isinstance(r, Problem)], index, rules))
+    return [to_json({"error": r.body()}) if isinstance(r, Problem) else next(answers) for r in read]
+
+
+def _overgrown(record: Any) -> Problem | None:
+    """A record with far more fields than there are, refused before each of them costs an error of its own."""
+    if not isinstance(record, dict):
+        return None
+    inner = (record.get("contact"), record.get("signals"))
+    if len(record) > _MOST_FIELDS or any(isinstance(i, dict) and len(i) > _MOST_FIELDS for i in inner):
+        return Problem(422, errors=[{"field": "record", "code": "unknown_field"}])
+    return None
+
+
+def _read(record: Any) -> EnrichRequest | Problem:
     if isinstance(record, Problem):
-        return _in_place(record)
+        return record
     try:
-        return _answered([_RECORD.validate_python(record)], index, rules)[0]
+        return _RECORD.validate_python(record)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False, include_context=False)
-        return _in_place(Problem(422, errors=field_errors(errors, root="record")))
+        return Problem(422, errors=errors_of(error, "record"))
 
 
 def _parsed(line: bytes) -> Any:
+    if len(line) > _LONGEST_RECORD:
+        return Problem(413, f"At most {_LONGEST_RECORD:,} bytes in one record.")
     try:
         return read_json(line)
     except ValueError:
@@ -135,13 +156,14 @@ def _records(body: bytes, most: int) -> list[Any]:
         envelope = read_json(body)
     except ValueError:
         raise Problem(400) from None
+    if isinstance(envelope, dict) and len(envelope) > _MOST_FIELDS:
+        raise Problem(422, errors=[{"field": "body", "code": "unknown_field"}])
     if isinstance(envelope, dict) and isinstance(envelope.get("records"), list):
         _check_length(len(envelope["records"]), most)
     try:
         return _ENVELOPE.validate_python(envelope).records
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False, include_context=False)
-        raise Problem(422, errors=field_errors(errors)) from None
+        raise Problem(422, errors=errors_of(error, "body")) from None
 
 
 def _results(answers: list[bytes]) -> bytes:
@@ -156,7 +178,3 @@ def _results(answers: list[bytes]) -> bytes:
 def _check_length(records: int, most: int) -> None:
     if records > most:
         raise Problem(413, f"At most {most:,} records in one batch.", errors=[{"field": "records", "code": "too_many"}])
-
-
-def _in_place(problem: Problem) -> bytes:
-    return to_json({"error": problem.body()})

@@ -15,9 +15,12 @@ from app.errors import Problem
 
 
 def read_json(body: bytes) -> Any:
-    """The value of a JSON text; ValueError, without any of the text, when it is not one."""
+    """The value of a JSON text; ValueError, without any of the text, when it is not one.
+
+    Nothing is cached: the reader's cache of keys would outlive the request, and a caller may write anything there.
+    """
     try:
-        return jiter.from_json(body, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True)
+        return jiter.from_json(body, allow_inf_nan=False, cache_mode="none", catch_duplicate_keys=True)
     except ValueError:
         raise ValueError("not JSON") from None
 

@@ -33,6 +33,7 @@ async def readyz(current: CurrentDep) -> dict[str, Any]:
         "release": index.release.id,
         "postcodes": index.release.postcodes,
         "starter": index.release.starter,
+        "part": index.release.part,
         "built_at": current.built_at,
         "age_days": age.days if age is not None else None,
         "problem": current.problem,

@@ -35,7 +35,7 @@ def problem(answer) -> dict:  # type: ignore[no-untyped-def,type-arg]
         b'{"postcode": "\xff\xfe"}',
         b'{"postcode": "\\ud800"}',
         b'{"postcode": "NG1 1AA"} trailing',
-        b"[" * 100_000,
+        b"[" * 20_000,
         b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
         b"\x00",
         '{"postcode": "NG1 1AA"}'.encode("utf-16"),
@@ -102,7 +102,8 @@ def test_a_poor_postcode_is_an_answer_and_does_not_come_back(client: TestClient,
 
 
 def test_a_body_over_the_limit_is_413(starter) -> None:  # type: ignore[no-untyped-def]
-    with TestClient(create_app(Settings(data_dir=starter, max_body_bytes=1_000))) as client:
+    settings = Settings(data_dir=starter, max_body_bytes=1_000, max_batch_bytes=1_000)
+    with TestClient(create_app(settings)) as client:
         for path in ("/v1/enrich", "/v1/enrich/batch"):
             announced = client.post(path, content=b" " * 1_001, headers=JSON)
             assert problem(announced)["status"] == 413
@@ -119,6 +120,48 @@ def test_a_wrong_address_or_method_is_a_problem_too(client: TestClient, method: 
     assert problem(answer)["status"] == status
     if status == 405:
         assert answer.headers["allow"]
+
+
+def test_an_address_with_a_slash_too_many_is_not_redirected(client: TestClient) -> None:
+    """A redirect would have the client send the postcode again, to wherever the Host header says."""
+    answer = client.post(
+        "/v1/enrich/", json={"postcode": MARK}, headers={"Host": "elsewhere.example"}, follow_redirects=False
+    )
+    assert problem(answer)["status"] == 404
+    assert "location" not in answer.headers
+
+
+@pytest.mark.parametrize("where", ["record", "contact", "signals", "envelope"])
+def test_thousands_of_unknown_fields_are_one_error(client: TestClient, where: str) -> None:
+    many = {f"{MARK}{i}": i for i in range(20_000)}
+    record = {"postcode": "NG1 1AA"} | (many if where == "record" else {where: many} if where != "envelope" else {})
+    body = {"records": [record, {"postcode": "NG1 1AA"}]} | (many if where == "envelope" else {})
+    answer = client.post("/v1/enrich/batch", json=body)
+    assert MARK not in answer.text
+    if where == "envelope":
+        assert problem(answer)["errors"] == [{"field": "body", "code": "unknown_field"}]
+    else:
+        broken, whole = answer.json()["results"]
+        assert broken["error"]["errors"] == [{"field": "record", "code": "unknown_field"}]
+        assert whole["imd_decile"] == 3
+
+
+def test_a_line_of_a_batch_over_the_limit_of_one_record_is_refused_in_its_place(client: TestClient) -> None:
+    lines = json.dumps({"postcode": "N" * 70_000}) + '\n{"postcode": "NG1 1AA"}'
+    answer = client.post("/v1/enrich/batch", content=lines, headers={"Content-Type": "application/x-ndjson"})
+    broken, whole = (json.loads(line) for line in answer.text.splitlines())
+    assert broken["error"]["status"] == 413
+    assert whole["imd_decile"] == 3
+
+
+def test_a_body_of_nothing_but_lines_is_refused_unread(client: TestClient) -> None:
+    answer = client.post("/v1/enrich/batch", content=b"\n" * 100_000, headers={"Content-Type": "application/x-ndjson"})
+    assert problem(answer)["status"] == 413
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/version"])
+def test_a_load_balancer_may_ask_with_head(client: TestClient, path: str) -> None:
+    assert client.head(path).status_code == 200
 
 
 def test_a_postcode_in_the_url_is_neither_read_nor_repeated(client: TestClient) -> None:

@@ -59,6 +59,31 @@ def test_a_setting_that_cannot_be_read_is_named_without_its_value(tmp_path: Path
     assert "plenty" not in refused.stderr
 
 
+def test_a_misspelt_setting_is_refused_and_named(starter: Path, tmp_path: Path) -> None:
+    refused = imdlens("lookup", "NG1 1AA", cwd=tmp_path, IMDLENS_DATA_DIR=str(starter), IMDLENS_CORE20_EDTION="IoD2019")
+    assert refused.returncode == 1
+    assert "There is no setting IMDLENS_CORE20_EDTION" in refused.stderr
+
+
+def test_lookup_asks_for_an_english_edition_too(starter: Path, tmp_path: Path) -> None:
+    refused = imdlens("lookup", "x", cwd=tmp_path, IMDLENS_DATA_DIR=str(starter), IMDLENS_CORE20_EDITION="WIMD2019")
+    assert "IMDLENS_CORE20_EDITION is WIMD2019" in refused.stderr
+
+
+def test_what_looks_like_markup_is_shown_as_it_is(starter: Path, tmp_path: Path) -> None:
+    shown = imdlens("lookup", "[/]", cwd=tmp_path, IMDLENS_DATA_DIR=str(starter))
+    assert shown.returncode == 0
+    assert "[/]" in shown.stdout
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = imdlens("data", "build", "--starter", "--out", str(tmp_path / "file" / "data"), cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "Not a directory" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_lookup_shows_a_table_and_json(starter: Path, tmp_path: Path) -> None:
     shown = imdlens("lookup", "NG1 1AA", "zz993vz", "DG1 4QU", cwd=tmp_path, IMDLENS_DATA_DIR=str(starter))
     lines = shown.stdout.splitlines()

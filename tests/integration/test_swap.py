@@ -108,3 +108,49 @@ def test_the_old_release_is_let_go_once_nothing_holds_it(tmp_path: Path, current
     while old() is not None and time.monotonic() < deadline:
         gc.collect()
     assert old() is None
+
+
+def test_a_fault_that_passes_is_got_over(tmp_path: Path, rules: Rules, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.current._PAUSE", 0.0)
+    publish(tmp_path / "data", write)
+    path = current_index(tmp_path / "data")
+    away = path.rename(path.with_name("away"))
+    current = CurrentRelease(tmp_path / "data", rules)
+    current.look()
+    assert current.index is None
+    away.rename(path)
+    current.look()
+    assert current.index is not None
+    assert current.problem is None
+
+
+def test_a_folder_that_comes_back_is_no_problem_any_more(tmp_path: Path, current: CurrentRelease) -> None:
+    link = (tmp_path / "data" / "current").rename(tmp_path / "data" / "away")
+    current.look()
+    assert current.problem is not None
+    link.rename(tmp_path / "data" / "current")
+    current.look()
+    assert current.problem is None
+
+
+def test_no_fault_of_one_look_ends_the_looking(
+    tmp_path: Path, current: CurrentRelease, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = []
+
+    def look() -> None:
+        looks.append(1)
+        raise RuntimeError("about a postcode")
+
+    monkeypatch.setattr(current, "look", look)
+
+    async def watched() -> None:
+        watch = asyncio.create_task(current.watch(0.01))
+        await asyncio.sleep(0.2)
+        assert not watch.done()
+        watch.cancel()
+
+    asyncio.run(watched())
+    assert len(looks) > 2
+    assert "RuntimeError" in caplog.text
+    assert "postcode" not in caplog.text

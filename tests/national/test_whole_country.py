@@ -101,7 +101,7 @@ def test_every_english_postcode_has_the_published_deciles_of_its_area(
 
 def test_core20_falls_on_the_right_side_of_its_boundary_in_both_editions(national: Index, files: Path) -> None:
     in_core20: dict[str, set[str]] = {"IoD2025": set(), "IoD2019": set()}
-    for area in range(1, national.release.counts["areas"] + 1):
+    for area in range(1, national.release.areas + 1):
         for edition, geography in (("IoD2025", "lsoa21"), ("IoD2019", "lsoa11")):
             rank, decile = national.rank(area, edition), national.decile(area, edition)
             code = national.code(area, geography)
@@ -119,7 +119,7 @@ def test_core20_falls_on_the_right_side_of_its_boundary_in_both_editions(nationa
 def test_nottingham_has_179_areas_of_which_96_are_core20(national: Index) -> None:
     areas = {
         national.code(area, "lsoa21"): national.decile(area, "IoD2025")
-        for area in range(1, national.release.counts["areas"] + 1)
+        for area in range(1, national.release.areas + 1)
         if national.code(area, "lad") == "E06000018" and national.code(area, "lsoa21")
     }
     assert len(areas) == 179

@@ -29,9 +29,22 @@ postcodes = st.one_of(
     ),
     st.from_regex("ZZ99 ?[0-9][A-Z]Z?", fullmatch=True),
     st.text(_ALNUM + " ", max_size=9),
+    st.text("NG1 A\x00\x0b\x1c0OI1", max_size=9),
     st.text(max_size=12),
     st.sampled_from(
-        [" " * 64 + "NG1 1AA", " " * 57 + "NG1 1AA", "N" * 300, "é" * 64, "\u2003" * 60 + "NG11AA", "M1   1AE"]
+        [
+            "\x00NG1 1AA",
+            "XNG161AA",
+            "NG1 1AC",
+            "NG1 1A1",
+            "1M1 1AA",
+            " " * 64 + "NG1 1AA",
+            " " * 57 + "NG1 1AA",
+            "N" * 300,
+            "é" * 64,
+            "\u2003" * 60 + "NG11AA",
+            "M1   1AE",
+        ]
     ),
     st.none(),
 )

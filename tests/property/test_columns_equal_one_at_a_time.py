@@ -46,6 +46,17 @@ def test_a_column_finds_what_each_of_its_strings_finds(index: Index) -> None:
     check()
 
 
+NEAR = ["\x00NG1 1AA", "XNG161AA", "NG1 1AC", "NG1 1A1", "NG1 1\x00AA", "1NG11AA", "NG1 1AA\x00", "\x00\x00NG11AA"]
+
+
+def test_what_differs_by_a_character_from_a_held_postcode_is_not_found_as_it(index: Index, rules: Rules) -> None:
+    column = index.many(TextColumn.of(["NG1 1AA", *NEAR, "NG1 1AA"]))
+    assert [STATUSES[s] for s in column.status] == ["live", *["malformed"] * len(NEAR), "live"]
+    assert not column.slot[1:-1].any()
+    together = enrich_each(NEAR, index, rules, [False] * len(NEAR))
+    assert {answer.reading.postcode_status for answer in together} == {"malformed"}
+
+
 def test_rows_of_an_arrow_slice_are_read_where_they_lie() -> None:
     whole = TextColumn.of(["junk", "NG1 1AA", "M1 1AE", "junk"])
     part = TextColumn(whole.data, whole.offsets[1:4])

@@ -14,6 +14,13 @@ from tests import starter_data
 from tests.property.strategies import postcodes
 
 
+def test_a_domain_that_is_not_known_is_null(index: Index, rules: Rules) -> None:
+    answer = enrich("NG1 1AA", index, rules)._replace(domains=(0, 3, 0, 10, 1, 2, 5))
+    written = EnrichResponse.model_validate_json(render(answer, "no_contact", index.release, rules))
+    assert written.domains is not None
+    assert list(written.domains.model_dump().values()) == [None, 3, None, 10, 1, 2, 5]
+
+
 def test_the_bytes_are_what_the_model_says(index: Index, rules: Rules) -> None:
     @given(st.one_of(postcodes, st.sampled_from(starter_data.postcodes())), st.booleans())
     def check(text: str | None, with_area: bool) -> None:

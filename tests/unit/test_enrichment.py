@@ -130,6 +130,11 @@ def test_on_starter_data_not_found_says_why(index: Index, rules: Rules) -> None:
     assert ("postcode", "starter_data_only") in enrich("B1 1BB", index, rules).reading.warnings
 
 
+def test_core20_of_another_nations_edition_is_never_read(index: Index) -> None:
+    reading = enrich("LD7 1LG", index, Rules("WIMD2019", Summaries.load())).reading
+    assert (reading.imd_decile, reading.core20, reading.core20_reason) == (None, None, "not_in_england")
+
+
 def test_codes_and_ranks_are_given_only_when_asked_for(index: Index, rules: Rules) -> None:
     area = enrich("NG1 1AA", index, rules, with_area=True).area
     assert area is not None

@@ -4,10 +4,11 @@ import shutil
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.lookup.index import Index
-from app.lookup.layout import FORMAT, IndexFileError
+from app.lookup.layout import FORMAT, IndexFileError, read_index, write_index
 from app.reference.releases import current_index
 
 
@@ -72,3 +73,19 @@ def test_another_file_is_not_an_index(tmp_path: Path) -> None:
 def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
     assert "cannot be opened" in refused(tmp_path / "none")
     assert "cannot be opened" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", ["slots", "sectors", "profile", "decile", "domain", "lsoa21", "editions", "counts"])
+def test_a_file_whose_parts_do_not_fit_is_refused(copy: Path, wrong: str) -> None:
+    file = read_index(copy)
+    header, sections = dict(file.header), {name: np.array(values) for name, values in file.sections.items()}
+    if wrong in ("editions", "counts"):
+        header[wrong] = header[wrong][:-1] if wrong == "editions" else {}
+    elif wrong == "sectors":
+        sections[wrong][0] = 2**30
+    elif wrong == "profile":
+        sections[wrong][0] = 60_000
+    else:
+        sections[wrong] = sections[wrong][:-1]
+    write_index(copy, header, sections)
+    assert "lacks something" in refused(copy)

@@ -154,6 +154,10 @@ def test_a_text_that_is_too_long_is_not_read(text: str) -> None:
     assert parse(text) == Postcode("malformed", problem="too_long")
 
 
+def test_a_repaired_crown_dependency_is_said_to_be_repaired() -> None:
+    assert parse("1M1 1AA") == Postcode("crown_dependency", country="Isle of Man", repaired=True)
+
+
 @pytest.mark.parametrize("letter", "CIKMOV")
 def test_letters_that_no_inward_code_has_are_refused(letter: str) -> None:
     assert parse(f"NG1 1A{letter}").kind == "malformed"

@@ -306,7 +306,8 @@ def test_an_irregular_change_gives_no_value(tmp_path: Path) -> None:
 def test_a_file_of_2011_areas_gets_2021_the_same_way(tmp_path: Path) -> None:
     links = [*_OWN, ("E01000003", "M", "E01000008"), ("E01000009", "S", "E01000011"), ("E01000009", "S", "E01000016")]
     lookup = official.write(tmp_path / "lookup.csv", official.LOOKUP, [(a, "", c, b, "", "") for a, c, b in links])
-    rows = [*ROWS[:4], row("NG9 9ZZ", "E01000003"), row("NG9 9ZY", "E01000009")]
+    others = [row(f"NG2 {n}A{letter}", "E01000001", "E01000001") for n in range(10) for letter in "ABDEF"]
+    rows = [*ROWS[:4], row("NG9 9ZZ", "E01000003"), row("NG9 9ZY", "E01000009"), *others]
     index, _ = build_from(tmp_path, *official_files(tmp_path, rows), lookup)
     merged, split = index.one("NG9 9ZZ").area, index.one("NG9 9ZY").area
     assert index.decile(merged, "IoD2025") == 4
@@ -465,3 +466,74 @@ def test_the_whole_country_is_asked_for_unless_a_part_is_allowed(tmp_path: Path)
     with pytest.raises(ReferenceDataError, match=r"Only 492 postcodes.*--allow-part"):
         build(starter, made, manifest(), BuildOptions())
     assert build(starter, made, manifest(), BuildOptions(allow_part=True)).counts["postcodes"] == 492
+
+
+def test_a_forgotten_part_is_not_taken_for_the_newest_release(tmp_path: Path) -> None:
+    older = official.write(tmp_path / "ONSPD_FEB_2024_UK.csv", ONSPD, ROWS)
+    part = official.write(tmp_path / "ONSPD_AUG_2026_UK_ZZ.csv", ONSPD, [row("NG9 9ZZ", "E01000001", "E01000001")])
+    with pytest.raises(ReferenceDataError, match="Only 1 postcodes in ONSPD August 2026"):
+        build_from(tmp_path, *official_files(tmp_path)[:2], older, part)
+
+
+def test_a_part_is_called_one_in_the_index_and_the_report(tmp_path: Path) -> None:
+    path = official.write(tmp_path / "ONSPD_AUG_2026_UK_NG.csv", ONSPD, ROWS[:2])
+    index, report = build_from(tmp_path, *official_files(tmp_path)[:2], path, allow_part=True)
+    assert index.release.part
+    assert report.part
+    whole, _ = build_from(_made(tmp_path / "whole"), *official_files(tmp_path / "whole"))
+    assert not whole.release.part
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "used"), [("NSPL_NOV_2021_UK.csv", True), ("NSPL_MAY_2018_UK.csv", False), ("pcd.csv", False)]
+)
+def test_ranks_of_an_edition_that_is_not_stated_are_not_used(tmp_path: Path, name: str, used: bool) -> None:
+    header = ["pcds", "doterm", "ctry", "lsoa11", "imd"]
+    welsh = ("LD1 5AA", "", "W92000004", "W01000459", "191")
+    english = [(f"NG1 {n}AA", "", "E92000001", "E01000001", "20") for n in range(5)]
+    path = official.write(tmp_path / name, header, [*english, welsh])
+    links = official.write(tmp_path / "lookup.csv", official.LOOKUP, [("E01000001", "", "U", "E01000001", "", "")])
+    index, report = build_from(tmp_path, *official_files(tmp_path)[:2], path, links)
+    assert index.decile(index.one("LD1 5AA").area, "WIMD2019") == (1 if used else None)
+    assert any("unknown edition" in w for w in report.warnings) is not used
+    assert index.decile(index.one("NG1 1AA").area, "IoD2019") == 10  # by its area, whatever the rank column
+
+
+def test_postcodes_that_no_code_places_anywhere_stop_the_build(tmp_path: Path) -> None:
+    blank = {"ctry25cd": "", "lad25cd": "", "icb23cd": ""}
+    rows = [*ROWS[:4], *(row(f"NG2 {n}AA", **blank) for n in range(9))]
+    with pytest.raises(ReferenceDataError, match="9 of 12 live postcodes have no code"):
+        build_from(tmp_path, *official_files(tmp_path, rows))
+
+
+def test_two_lookups_of_one_kind_are_refused(tmp_path: Path) -> None:
+    lookups = [
+        official.write(tmp_path / f"{n}.csv", official.LOOKUP, [("E01000001", "", "U", "E01000001", "", "")])
+        for n in "ab"
+    ]
+    with pytest.raises(ReferenceDataError, match=r"b\.csv: there is another lookup of the same kind"):
+        build_from(tmp_path, *official_files(tmp_path), *lookups)
+
+
+@pytest.mark.parametrize("month", ["202413", "202400", "12", "999999"])
+def test_a_month_that_is_none_is_refused(tmp_path: Path, month: str) -> None:
+    rows = [*ROWS[:4], row("NG9 9ZZ", "E01000001", "E01000001", doterm=month)]
+    with pytest.raises(ReferenceDataError, match="row 6, column doterm: not a month"):
+        build_from(tmp_path, *official_files(tmp_path, rows))
+
+
+def test_what_is_called_xlsx_and_is_not_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "File_1.xlsx"
+    path.write_bytes(b"<html>")
+    with pytest.raises(ReferenceDataError, match=r"File_1\.xlsx: it cannot be read"):
+        build_from(tmp_path, *official_files(tmp_path), path)
+
+
+def test_a_directory_of_nothing_that_can_be_looked_up_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReferenceDataError, match="no postcode in it"):
+        build_from(tmp_path, *official_files(tmp_path, [row("GY1 1AA"), row("IM1 1AA")]), allow_part=True)

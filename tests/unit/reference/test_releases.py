@@ -76,3 +76,63 @@ def test_an_open_index_survives_that_its_release_is_removed(tmp_path: Path) -> N
     index = Index(current_index(tmp_path))
     shutil.rmtree(tmp_path / "releases")
     assert index.decile(index.one("NG1 1AA").area, "IoD2025") == 3
+
+
+def test_building_what_is_current_again_never_takes_it_away(tmp_path: Path) -> None:
+    publish(tmp_path, write_starter)
+    path = current_index(tmp_path)
+    before = path.stat().st_ino
+    publish(tmp_path, write_starter)
+    assert path.stat().st_ino == before
+
+
+def test_building_what_is_current_and_damaged_mends_it(tmp_path: Path) -> None:
+    publish(tmp_path, write_starter)
+    path = current_index(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1])
+    publish(tmp_path, write_starter)
+    assert Index(current_index(tmp_path)).one("NG1 1AA").slot
+
+
+def test_what_a_killed_build_left_is_swept_away_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / "releases" / ".building-killed").mkdir(parents=True)
+    publish(tmp_path, write_starter)
+    assert not list((tmp_path / "releases").glob(".*"))
+
+
+def test_a_release_can_be_read_by_others_whatever_the_umask(tmp_path: Path) -> None:
+    import os
+
+    before = os.umask(0o077)
+    try:
+        publish(tmp_path / "data", write_starter)
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "data", *(tmp_path / "data" / "releases").rglob("*"), tmp_path / "data" / "releases"):
+        assert path.stat().st_mode & 0o004, path
+        assert path.is_file() or path.stat().st_mode & 0o001, path
+
+
+def test_rollback_to_a_damaged_release_is_refused(tmp_path: Path) -> None:
+    from app.lookup.layout import IndexFileError
+
+    publish(tmp_path, write_starter)
+    second = publish(tmp_path, lambda made: write_starter(made, starter=False)).release
+    damaged = (tmp_path / "previous").resolve() / "index.imdl"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(IndexFileError, match="damaged"):
+        rollback(tmp_path)
+    assert current_index(tmp_path).parent.name == second
+
+
+def test_links_in_a_circle_are_no_data(tmp_path: Path) -> None:
+    (tmp_path / "current").symlink_to("current")
+    with pytest.raises(ReferenceDataError, match="holds no data yet"):
+        current_index(tmp_path)
+
+
+def test_a_provenance_that_cannot_be_read_is_told_in_a_sentence(tmp_path: Path) -> None:
+    publish(tmp_path, write_starter)
+    current_index(tmp_path).with_name("provenance.json").write_text("{")
+    with pytest.raises(ReferenceDataError, match="cannot be read"):
+        provenance(tmp_path)
