@@ -30,7 +30,7 @@ class Settings(BaseSettings):
         " move from IoD2019 to IoD2025 was not found, so it is yours to set; every answer states it.",
     )
     max_body_bytes: int = Field(64 * 2**10, gt=0, description="A larger body is refused with 413: one record is small.")
-    max_batch_bytes: int = Field(16 * 2**20, gt=0, description="The same for a batch.")
+    max_batch_bytes: int = Field(8 * 2**20, gt=0, description="The same for a batch.")
     max_batch_records: int = Field(
         10_000, gt=0, le=10_000, description="A batch with more records is refused with 413."
     )

@@ -1,5 +1,6 @@
 """Bad input gets a clear error that names the field and not its value."""
 
+import itertools
 import json
 
 import pytest
@@ -40,6 +41,7 @@ def problem(answer) -> dict:  # type: ignore[no-untyped-def,type-arg]
         b"\x00",
         '{"postcode": "NG1 1AA"}'.encode("utf-16"),
     ],
+    ids=itertools.count(),
 )
 @pytest.mark.parametrize("path", ["/v1/enrich", "/v1/enrich/batch"])
 def test_what_is_not_json_is_400(client: TestClient, path: str, body: bytes) -> None:

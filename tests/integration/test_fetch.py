@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -175,6 +176,7 @@ def test_the_national_lookup_is_fetched_where_it_is_asked_for(site: Site) -> Non
         (search_answer(), "lists no file named like ONSPD_"),
         (search_answer(result("ONSPD_AUG_2026.csv", 1, "aa")), "download the ONS Postcode Directory by hand"),
     ],
+    ids=itertools.count(),
 )
 def test_a_search_that_finds_nothing_says_why(site: Site, answer: Served, sentence: str) -> None:
     site.server.files[SEARCH] = answer
@@ -200,8 +202,10 @@ def test_a_product_that_is_not_known_is_named_before_anything_is_asked(site: Sit
     assert not site.server.asked
 
 
-@pytest.mark.parametrize("setting", ["mirror", "arcgis"])
-@pytest.mark.parametrize("base", ["mirror.trust.local", "ftp://mirror", "http://host:port", "https://"])
+@pytest.mark.parametrize("setting", ["mirror", "arcgis"], ids=itertools.count())
+@pytest.mark.parametrize(
+    "base", ["mirror.trust.local", "ftp://mirror", "http://host:port", "https://"], ids=itertools.count()
+)
 def test_a_base_that_is_no_address_is_refused_at_once(site: Site, setting: str, base: str) -> None:
     with pytest.raises(ReferenceDataError, match="is not an address to fetch from"):
         site.fetch(**{setting: base})
@@ -298,6 +302,7 @@ def test_redirects_in_a_circle_end(site: Site) -> None:
         ("http://a/", "https://b/", True),
         ("http://a/", "ftp://b/", False),
     ],
+    ids=itertools.count(),
 )
 def test_a_redirect_never_gives_up_https(origin: str, target: str, allowed: bool) -> None:
     assert may_redirect(origin, target) is allowed
@@ -332,7 +337,7 @@ def test_a_run_goes_on_from_where_the_last_one_stopped(site: Site) -> None:
     assert site.statuses(DATA) == [200, 206]
 
 
-@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'], ids=itertools.count())
 def test_a_date_stands_in_for_an_etag_that_promises_no_bytes(site: Site, etag: str | None) -> None:
     date = "Thu, 20 Aug 2026 09:30:00 GMT"
     site.server.files[DATA] = Served(DIRECTORY, etag=etag, modified=date)
@@ -348,7 +353,7 @@ def test_nothing_is_resumed_where_nothing_proves_the_copy_the_same(site: Site) -
     assert site.server.asked_of(DATA)[1].headers["Range"] is None
 
 
-@pytest.mark.parametrize("etag", ['"\xe9"', '"line\tbreak"'])
+@pytest.mark.parametrize("etag", ['"\xe9"', '"line\tbreak"'], ids=itertools.count())
 def test_an_odd_etag_does_no_harm(site: Site, etag: str) -> None:
     site.server.files[DATA] = Served(DIRECTORY, etag=etag)
     site.server.faults[DATA].append(cuts(100_000))
@@ -416,7 +421,9 @@ def test_a_part_longer_than_the_file_is_thrown_away(site: Site) -> None:
     assert site.statuses(DATA) == [416, 200]
 
 
-@pytest.mark.parametrize("state", ["", "[]", "{", '{"url": 1}', '{"url": "u", "validator": "\\u0000"}', "\xff"])
+@pytest.mark.parametrize(
+    "state", ["", "[]", "{", '{"url": 1}', '{"url": "u", "validator": "\\u0000"}', "\xff"], ids=itertools.count()
+)
 def test_a_damaged_sidecar_means_a_fresh_start(site: Site, state: str) -> None:
     leave_part(site, b"rubbish")
     (site.folder / f"{NAME}.part.json").write_bytes(state.encode("latin-1"))
@@ -474,6 +481,7 @@ def test_a_busy_server_is_asked_again_when_it_says(site: Site, waits: list[float
         ("-5", None),
         ("", None),
     ],
+    ids=itertools.count(),
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(header: str, seconds: float | None) -> None:
     assert seconds_to_wait(header, datetime(2026, 11, 22, 12, tzinfo=UTC)) == seconds
@@ -494,7 +502,7 @@ def test_an_error_that_stays_ends_after_the_attempts_with_doubling_waits(site: S
         assert ceiling / 2 <= wait <= ceiling
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410], ids=itertools.count())
 def test_an_answer_that_no_retry_mends_is_not_retried(site: Site, status: int) -> None:
     site.server.faults[DATA] += [answers(status)] * 50
     with pytest.raises(ReferenceDataError, match=f"answered {status}"):
@@ -526,7 +534,7 @@ def test_a_length_over_the_limit_is_not_read_at_all(site: Site) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device that is always full is of Linux")
-@pytest.mark.parametrize("name", [NAME, Path(url("iod2019")).name])
+@pytest.mark.parametrize("name", [NAME, Path(url("iod2019")).name], ids=itertools.count())
 def test_a_full_disk_is_one_sentence(site: Site, name: str) -> None:
     site.folder.mkdir()
     (site.folder / f"{name}.part").symlink_to("/dev/full")
@@ -590,6 +598,7 @@ def patched(body: bytes, offset: int, form: str, value: int) -> bytes:
         (zipped(("Data/other.csv", "a,b,c\n1,2,3\n")), "none of its 1 tables in Data has the columns"),
         (zipped(("Data/empty.csv", ""), ("Data/iod.csv", FILE_2025)), "none of its 2 tables"),
     ],
+    ids=itertools.count(),
 )
 def test_a_zip_that_is_hostile_broken_or_another_is_set_aside(site: Site, body: bytes, sentence: str) -> None:
     site.server.files[DATA] = Served(body)
@@ -635,6 +644,7 @@ def test_any_damage_to_a_zip_is_a_sentence_and_never_another_error(site: Site) -
         [("DATA/MULTI_CSV/ONSPD_AUG_2026_UK_AB.CSV", "pcds,lsoa11\n")],
         [("Data/", ""), ("Data/notes.csv", "a,b\n"), ("Data/nspl.csv", "pcd,pcd2,pcds,lsoa21\nAB1 0AA")],
     ],
+    ids=itertools.count(),
 )
 def test_the_table_is_known_by_its_columns_however_they_are_written(site: Site, members: list[tuple[str, str]]) -> None:
     site.server.files[DATA] = Served(zipped(*members))
@@ -648,7 +658,9 @@ def test_a_large_member_of_equal_rows_is_no_bomb(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"<!doctype html><p>Moved", b"a,b\n1,2\n", FILE_2019, b"", b"\x00\xff", b'"' + b"x" * 200_000]
+    "body",
+    [b"<!doctype html><p>Moved", b"a,b\n1,2\n", FILE_2019, b"", b"\x00\xff", b'"' + b"x" * 200_000],
+    ids=itertools.count(),
 )
 def test_a_csv_that_is_another_file_is_set_aside(site: Site, body: bytes) -> None:
     name = Path(url("iod2025")).name
@@ -688,7 +700,7 @@ def test_a_file_that_is_here_as_recorded_is_not_downloaded_again(site: Site) -> 
     assert len([event for event in site.events if "is already here" in event]) == 3
 
 
-@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(DIRECTORY[:-1])])
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(DIRECTORY[:-1])], ids=itertools.count())
 def test_a_lost_or_damaged_file_is_fetched_again(site: Site, harm: Callable[[Path], Any]) -> None:
     harm(site.fetch()[0])
     assert site.fetch()[0].read_bytes() == DIRECTORY
@@ -715,7 +727,7 @@ def test_other_content_is_taken_and_recorded_where_changes_are_accepted(site: Si
     assert any("the change is accepted" in event for event in site.events)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"u": {"file": "x"}}', '{"u": 1}', "\xff"])
+@pytest.mark.parametrize("content", ["{", "[]", '{"u": {"file": "x"}}', '{"u": 1}', "\xff"], ids=itertools.count())
 def test_a_damaged_record_is_never_taken_for_an_empty_one(site: Site, content: str) -> None:
     site.folder.mkdir()
     (site.folder / "checksums.json").write_bytes(content.encode("latin-1"))
