@@ -11,16 +11,19 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.integration.running import serving
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running service on starter data."""
     with serving(tmp_path_factory.mktemp("service"), IMDLENS_DATA_DIR=str(starter)) as (url, _):
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium: named by CHROMIUM, or on the path, or Playwright's own download."""
+    """Chromium: named by CHROMIUM, or on the path, or Playwright's own download.
+
+    For one module only: while it is open, no other test can run an event loop in this process.
+    """
     named = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
