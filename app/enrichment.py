@@ -104,9 +104,8 @@ def enrich_each(texts: Sequence[str | None], index: Index, rules: Rules, with_ar
         Enrichment(_read(finding, extent, rules), values, None)
         for finding, values in zip(findings, domains, strict=True)
     ]
-    for row, wanted in enumerate(with_area):
-        area = int(slots[row]) & layout.AREA if wanted else 0
-        if area:
+    for row in [row for row, wanted in enumerate(with_area) if wanted]:
+        if area := int(slots[row]) & layout.AREA:
             answers[row] = answers[row]._replace(area=_codes(index, area))
     return answers
 
@@ -165,7 +164,7 @@ def _why_not(status: Status, country: Country | None, editions: Mapping[str, Sta
 
 
 def _codes(index: Index, area: int) -> AreaCodes:
-    ranks = {e.id: rank for e in index.editions if (rank := index.rank(area, e.id)) is not None}
+    ranks = {e.id: rank for e in index.editions if (rank := index.rank(area, e.id))}
     return AreaCodes(
         index.code(area, "lsoa21"),
         index.code(area, "lsoa11"),

@@ -9,30 +9,21 @@ from typing import Final
 
 from pydantic_core import to_json
 
-from app.enrichment import AreaCodes, Enrichment, Reading, Rules
+from app.enrichment import Enrichment, Reading, Rules
 from app.lookup.deprivation import DOMAINS
 from app.lookup.index import Release
 
 _DOMAINS: Final = ("{" + ",".join(f'"{name}":%d' for name in DOMAINS) + "}").encode()
-_EMPTY: Final = (
-    b',"access_needs":[],"inclusion_health":{"groups":[],"private_summary":null}'
-    b',"context":{"area":[],"prompts":[],"signposts":[],"clinical_areas":[]},"area":'
-)
 
 
 def render(answer: Enrichment, counted_reason: str, release: Release, rules: Rules) -> bytes:
     """One answer as a JSON object. Nothing is counted yet, so there is always a reason why not."""
     reading, domains, area = answer
-    before, after = _around_domains(reading)
-    return b"".join(
-        (
-            before,
-            _domains(domains) if domains else b"null",
-            after,
-            to_json(_area(area)) if area else b"null",
-            _end(counted_reason, reading, release, rules),
-        )
-    )
+    before, after, end, rest = _around(reading, counted_reason, release, rules)
+    written = _domains(domains) if domains else b"null"
+    if area is None:
+        return b"".join((before, written, rest))
+    return b"".join((before, written, after, to_json(area._asdict()), end))
 
 
 def _domains(deciles: tuple[int, ...]) -> bytes:
@@ -41,9 +32,9 @@ def _domains(deciles: tuple[int, ...]) -> bytes:
     return to_json(dict(zip(DOMAINS, (d or None for d in deciles), strict=True)))
 
 
-@lru_cache(maxsize=4096)
-def _around_domains(reading: Reading) -> tuple[bytes, bytes]:
-    """What stands before the domains, and between them and the area."""
+@lru_cache(maxsize=8192)
+def _around(reading: Reading, reason: str, release: Release, rules: Rules) -> tuple[bytes, bytes, bytes, bytes]:
+    """What stands before the domains, between them and the area, after it, and all after the domains without one."""
     before = {
         "postcode_status": reading.postcode_status,
         "country": reading.country,
@@ -55,13 +46,13 @@ def _around_domains(reading: Reading) -> tuple[bytes, bytes]:
         "core20_reason": reading.core20_reason,
         "editions": {name: s._asdict() if s else None for name, s in reading.editions.items()},
     }
-    after = to_json({"summary": reading.summary, "cautions": reading.cautions})
-    return to_json(before)[:-1] + b',"domains":', b"," + after[1:-1] + _EMPTY
-
-
-@lru_cache(maxsize=4096)
-def _end(reason: str, reading: Reading, release: Release, rules: Rules) -> bytes:
-    """What stands after the area."""
+    between = {
+        "summary": reading.summary,
+        "cautions": reading.cautions,
+        "access_needs": [],
+        "inclusion_health": {"groups": [], "private_summary": None},
+        "context": {"area": [], "prompts": [], "signposts": [], "clinical_areas": []},
+    }
     end = {
         "counted": False,
         "counted_reason": reason,
@@ -73,8 +64,7 @@ def _end(reason: str, reading: Reading, release: Release, rules: Rules) -> bytes
             "rules": rules.version,
         },
     }
-    return b"," + to_json(end)[1:]
-
-
-def _area(area: AreaCodes) -> dict[str, object]:
-    return {**area._asdict(), "ranks": dict(area.ranks)}
+    first = to_json(before)[:-1] + b',"domains":'
+    after = b"," + to_json(between)[1:-1] + b',"area":'
+    last = b"," + to_json(end)[1:]
+    return first, after, last, after + b"null" + last

@@ -159,6 +159,8 @@ class Index:
         self._profile_view = self._profile.data
         self._findings: dict[int, Finding] = {}  # by profile and flag bits, filled as they are met
         self._decile_views = [row.data for row in self._decile]
+        self._rank_views = [row.data for row in self._rank]
+        self._code_views = {kind: codes.view(np.uint8).data for kind, codes in self._codes.items()}
         self._domain_views = [row.reshape(-1).data for row in self._domain]
 
     def _check(self, sectors: npt.NDArray[np.int32]) -> None:
@@ -173,7 +175,7 @@ class Index:
             and int(self._profile.max(initial=0)) < len(self._profiles)
             and self._decile.shape == self._rank.shape == (editions, areas)
             and self._domain.shape == (editions, areas, 7)
-            and all(codes.shape == (areas,) for codes in self._codes.values())
+            and all(codes.shape == (areas,) and codes.dtype == "S9" for codes in self._codes.values())
         )
         if not fits:
             raise ValueError("sections do not fit")
@@ -256,11 +258,11 @@ class Index:
     def rank(self, area: int, edition: str) -> int | None:
         """The published rank of an area, 1 the most deprived; None where there is none."""
         i = self._edition.get(edition)
-        return None if i is None else int(self._rank[i, area]) or None
+        return None if i is None else self._rank_views[i][area] or None
 
     def code(self, area: int, kind: str) -> str | None:
         """A GSS code of an area: `lsoa21`, `lsoa11`, `lad` or `icb`; None where it is not known."""
-        return self._codes[kind][area].decode() or None
+        return self._code_views[kind][area * 9 : area * 9 + 9].tobytes().rstrip(b"\0").decode() or None
 
     # ------------------------------------------------------------------------- a whole column
 
