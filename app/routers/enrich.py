@@ -13,8 +13,8 @@ from app.contract.render import render
 from app.enrichment import Enrichment, Rules, enrich, enrich_each
 from app.errors import Problem, errors_of
 from app.lookup.index import Index
-from app.routers.dependencies import IndexDep, RulesDep, SettingsDep
 from app.routers.json_body import StrictRoute, media_type, read_json
+from app.routers.state import index_of, rules_of, settings_of
 
 router = APIRouter(prefix="/v1", tags=["enrichment"], route_class=StrictRoute)
 
@@ -33,13 +33,14 @@ _SLICE: Final = 500  # records between two turns of the event loop: some millise
     response_model=EnrichResponse,
     responses=problems(400, 413, 415, 422, 503),
 )
-async def enrich_one(request: Annotated[EnrichRequest, Body()], index: IndexDep, rules: RulesDep) -> Response:
+async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()]) -> Response:
     """Answer one postcode. A poor postcode is answered 200 with its status: unknown is a finding, not a failure.
 
     Without `contact` nothing is counted. Allow 300 ms and carry on without the answer if it does not come.
     """
-    answer = enrich(request["postcode"], index, rules, with_area="area" in (request.get("include") or ()))
-    body = render(answer, _reason(request, answer), index.release, rules)
+    index, rules = index_of(request), rules_of(request)
+    answer = enrich(record["postcode"], index, rules, with_area="area" in (record.get("include") or ()))
+    body = render(answer, _reason(record, answer), index.release, rules)
     return Response(body, media_type="application/json")
 
 
@@ -64,22 +65,23 @@ async def enrich_one(request: Annotated[EnrichRequest, Body()], index: IndexDep,
         }
     },
 )
-async def enrich_batch(request: Request, index: IndexDep, rules: RulesDep, settings: SettingsDep) -> Response:
+async def enrich_batch(request: Request) -> Response:
     """Answer many records in one request, each by itself, in order.
 
     JSON in gives JSON out; NDJSON (`application/x-ndjson`, one record a line) gives NDJSON. A record that cannot be
     read is answered in its place by `{"error": …}` and its neighbours are answered as usual.
     """
-    kind = media_type(request)
+    kind, most = media_type(request), settings_of(request).max_batch_records
     body = await request.body()
+    index, rules = index_of(request), rules_of(request)
     if kind == _NDJSON:
-        _check_length(body.count(b"\n") // 2, settings.max_batch_records)  # blank lines between are enough
+        _check_length(body.count(b"\n") // 2, most)  # a blank line between any two is enough
         lines = [line for line in body.split(b"\n") if line.strip()]
-        _check_length(len(lines), settings.max_batch_records)
+        _check_length(len(lines), most)
         answers = await _answers([_parsed(line) for line in lines], index, rules)
         return Response(b"\n".join([*answers, b""]), media_type=_NDJSON)
     if kind == "application/json":
-        records = _records(body, settings.max_batch_records)
+        records = _records(body, most)
         answers = await _answers(records, index, rules)
         return Response(_results(answers), media_type="application/json")
     raise Problem(415, f"Send application/json or {_NDJSON}.")
@@ -107,7 +109,11 @@ def _reason(request: EnrichRequest, answer: Enrichment) -> str:
 async def _answers(records: list[Any], index: Index, rules: Rules) -> list[bytes]:
     answers: list[bytes] = []
     for start in range(0, len(records), _SLICE):
-        some = [_overgrown(record) or record for record in records[start : start + _SLICE]]
+        some = [
+            # Most records of a batch are a postcode and nothing else.
+            record if type(record) is dict and len(record) == 1 else _overgrown(record) or record
+            for record in records[start : start + _SLICE]
+        ]
         try:
             answers += _answered(_RECORDS.validate_python(some), index, rules)
         except ValidationError:  # at least one is broken

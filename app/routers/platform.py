@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from app.contract.platform import Alive, Ready, Version
 from app.contract.problems import problems
 from app.errors import Problem
 from app.lookup.layout import FORMAT
-from app.routers.dependencies import CurrentDep, RulesDep
+from app.routers.state import current_of, rules_of
 
 router = APIRouter(tags=["platform"])
 
@@ -22,8 +22,9 @@ async def livez() -> dict[str, str]:
 
 
 @router.get("/readyz", response_model=Ready, summary="Can it answer", responses=problems(503))
-async def readyz(current: CurrentDep) -> dict[str, Any]:
+async def readyz(request: Request) -> dict[str, Any]:
     """Ready once an index is open. Send no requests while this fails."""
+    current = current_of(request)
     index = current.index
     if index is None:
         raise Problem(503, current.problem)
@@ -41,9 +42,9 @@ async def readyz(current: CurrentDep) -> dict[str, Any]:
 
 
 @router.get("/version", response_model=Version, summary="What runs here")
-async def version(current: CurrentDep, rules: RulesDep) -> dict[str, Any]:
+async def version(request: Request) -> dict[str, Any]:
     """Version of the service, of its rules and of its data."""
-    index = current.index
+    index, rules = current_of(request).index, rules_of(request)
     return {
         "version": metadata.version("imd-lens"),
         "api": "v1",

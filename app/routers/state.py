@@ -1,0 +1,38 @@
+"""What a door takes from the application: the open index, the rules, the settings.
+
+Plain functions rather than the framework's dependencies: solving two of those took a quarter of a request.
+"""
+
+from fastapi import Request
+
+from app.current import CurrentRelease
+from app.enrichment import Rules
+from app.errors import Problem
+from app.lookup.index import Index
+from app.settings import Settings
+
+
+def current_of(request: Request) -> CurrentRelease:
+    """The release that this worker answers from, and how it is."""
+    current: CurrentRelease = request.app.state.current
+    return current
+
+
+def index_of(request: Request) -> Index:
+    """The open index, to be kept for the whole request; a 503 problem when there is none."""
+    index = current_of(request).index
+    if index is None:
+        raise Problem(503, "No data is loaded.", headers={"Retry-After": "5"})
+    return index
+
+
+def rules_of(request: Request) -> Rules:
+    """The rules of this deployment."""
+    rules: Rules = request.app.state.rules
+    return rules
+
+
+def settings_of(request: Request) -> Settings:
+    """The settings of this process."""
+    settings: Settings = request.app.state.settings
+    return settings
