@@ -19,12 +19,13 @@ run: $(VENV)/.run  ## Install and start the service on starter data
 test: check browser  ## Install what testing needs, check, and run every test
 	$(BIN)/pytest -n auto -rs
 
-check: $(VENV)/.dev  ## Lint, types, import rules, dependencies
+check: $(VENV)/.dev  ## Lint, types, import rules, dependencies, house rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	$(BIN)/deptry app
+	$(BIN)/pytest -q tests/test_house_rules.py
 
 format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,25 @@
+"""The wheel holds all that the service needs to run anywhere."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_rules_wording_manifest_starter_data_and_attribution_are_inside_the_wheel(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+    assert names >= {
+        "app/cli.py",
+        "app/lookup/postcode_rules.toml",
+        "app/context/rules/summaries.toml",
+        "app/reference/data/manifest.toml",
+        "app/reference/data/ATTRIBUTION.md",
+        "app/reference/data/starter/starter_postcodes.csv",
+        "app/reference/data/starter/starter_lsoa21.csv",
+        "app/reference/data/starter/starter_lsoa11.csv",
+    }
+    assert not [n for n in names if n.startswith(("tests/", "docs/", "benchmarks/"))]
