@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from app.lookup.postcode import Special
+
 Country = Literal["England", "Wales", "Scotland", "Northern Ireland", "Guernsey", "Jersey", "Isle of Man"]
 NATIONS: Final[tuple[Country, ...]] = ("England", "Wales", "Scotland", "Northern Ireland")
 
@@ -18,35 +20,11 @@ DOMAINS: Final[tuple[Domain, ...]] = (
     "living_environment",
 )
 
-Status = Literal[
-    "live",
-    "terminated",
-    "not_found",
-    "malformed",
-    "no_fixed_abode",
-    "address_not_known",
-    "country_only",
-    "overseas",
-    "forces",
-    "crown_dependency",
-    "withheld",
-]
+# What a postcode is, once it was looked up.
+Status = Literal["live", "terminated", "not_found", Special]
 
-# Why Core20 is null: a status that is not an address in England, or one of these.
-Core20Reason = Literal[
-    "not_found",
-    "malformed",
-    "no_fixed_abode",
-    "address_not_known",
-    "country_only",
-    "overseas",
-    "forces",
-    "crown_dependency",
-    "withheld",
-    "not_in_england",
-    "no_small_area",
-    "edition_unknown",
-]
+# Why Core20 is null: a status that is no area in the index, or one of these.
+Core20Reason = Literal["not_found", Special, "not_in_england", "no_small_area", "edition_unknown"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from app.lookup.text import TextColumn
 
-Kind = Literal[
-    "real",
+# What a text may say other than a real postcode.
+Special = Literal[
     "malformed",
     "no_fixed_abode",
     "address_not_known",
@@ -30,6 +30,7 @@ Kind = Literal[
     "crown_dependency",
     "withheld",
 ]
+Kind = Literal["real", Special]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 Problem = Literal["empty", "too_long", "partial", "not_a_postcode"]
 
