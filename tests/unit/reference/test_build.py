@@ -1,6 +1,7 @@
 """From files as published to an index, or to a refusal that names the place."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -239,8 +240,6 @@ def test_the_newest_release_wins_and_an_older_one_only_fills_gaps(tmp_path: Path
 
 
 def test_rows_known_to_be_wrong_are_reported_and_not_trusted(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     from app.reference.manifest import KnownDefect
 
     shipped = official.small_manifest()
@@ -449,8 +448,6 @@ def test_iod2015_is_not_taken_for_iod2019(tmp_path: Path) -> None:
 
 
 def test_a_published_fact_that_does_not_hold_stops_the_build(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     from app.reference.manifest import Fact
 
     shipped = official.small_manifest()
@@ -537,3 +534,60 @@ def test_what_is_called_xlsx_and_is_not_is_refused(tmp_path: Path) -> None:
 def test_a_directory_of_nothing_that_can_be_looked_up_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReferenceDataError, match="no postcode in it"):
         build_from(tmp_path, *official_files(tmp_path, [row("GY1 1AA"), row("IM1 1AA")]), allow_part=True)
+
+
+@pytest.mark.parametrize("names", [("a.csv", "b.csv"), ("b.csv", "a.csv")])
+def test_ranks_from_one_file_and_domains_from_another_are_put_together(tmp_path: Path, names: tuple[str, str]) -> None:
+    short, whole = names
+    ranked = [(a, "", "E06000018", r, official.decile(r)) for a, r in AREAS_2025.items()]
+    official.write(tmp_path / short, official.IOD2025[:5], ranked)
+    official.iod2025(tmp_path / whole, AREAS_2025)
+    files = official_files(tmp_path)[1:]
+    index, _ = build_from(tmp_path, tmp_path / "a.csv", tmp_path / "b.csv", *files)
+    area = index.one("EC1A 1BB").area
+    assert index.decile(area, "IoD2025") == 5
+    assert index.domains(area, "IoD2025") == (5,) * 7
+
+
+def test_a_postcode_that_stands_twice_alike_is_kept_once_and_noted(tmp_path: Path) -> None:
+    index, report = build_from(tmp_path, *official_files(tmp_path, [*ROWS, ROWS[0]]))
+    assert report.counts["postcodes"] == 4
+    assert any("stand twice, alike" in w for w in report.warnings)
+    assert index.one("NG1 1AA").slot
+
+
+def test_a_lookup_that_lacks_rows_or_a_code_is_refused(tmp_path: Path) -> None:
+    lookup = official.write(tmp_path / "lookup.csv", official.LOOKUP, [("E01000001", "", "U", "", "", "")])
+    with pytest.raises(ReferenceDataError, match=r"lookup\.csv, row 2: a code is missing"):
+        build_from(tmp_path, *official_files(tmp_path), lookup)
+    shipped = official.small_manifest()
+    counted = tuple(replace(r, rows=35_795) if r.kind == "lsoa_change" else r for r in shipped.releases)
+    with pytest.raises(ReferenceDataError, match=r"lookup\.csv: 1 rows, where the release has 35795"):
+        build_from(
+            _made(tmp_path / "other"), *official_files(tmp_path), lookup, source=replace(shipped, releases=counted)
+        )
+
+
+def test_a_release_that_lacks_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReferenceDataError, match="20 rows, where the release has 33755"):
+        build_from(tmp_path, *official_files(tmp_path), source=manifest())
+
+
+def test_icb_and_district_come_from_lookups_where_the_directory_lacks_them(tmp_path: Path) -> None:
+    icb = official.write(tmp_path / "icb.csv", ["LSOA21CD", "ICB24CD"], [(a, "E54000060") for a in AREAS_2025])
+    lad = official.write(
+        tmp_path / "lad.csv", ["LSOA21CD", "WD24CD", "LAD24CD"], [(a, "E05000001", "E06000018") for a in AREAS_2025]
+    )
+    rows = [row(str(r[2]), str(r[10]), str(r[11]), lad25cd="", icb23cd="") for r in ROWS[:4]]
+    index, _ = build_from(tmp_path, *official_files(tmp_path, rows), icb, lad)
+    area = index.one("NG1 1AA").area
+    assert (index.code(area, "lad"), index.code(area, "icb")) == ("E06000018", "E54000060")
+
+
+def test_an_edition_whose_area_has_no_lookup_leaves_the_other_alone(tmp_path: Path) -> None:
+    rows = [*ROWS[:4], *(row(f"NG2 {n}AA", "", "E01000007") for n in range(5))]
+    index, report = build_from(tmp_path, *official_files(tmp_path, rows))
+    area = index.one("NG2 1AA").area
+    assert index.decile(area, "IoD2025") == 4
+    assert index.decile(area, "IoD2019") is None
+    assert report.coverage["England"]["IoD2019"] < 1
