@@ -19,7 +19,11 @@ from app.reference.releases import current_index, publish
 from app.settings import Settings
 
 hypothesis_settings.register_profile(
-    "suite", max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    "suite",
+    max_examples=200,
+    deadline=None,
+    # A slow machine is no fault of a test.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 hypothesis_settings.register_profile("long", parent=hypothesis_settings.get_profile("suite"), max_examples=20_000)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.integration.running import serving
+
+
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
