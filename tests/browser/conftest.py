@@ -10,7 +10,6 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.integration.running import serving
 
-
 expect.set_options(timeout=30_000)
 
 
