@@ -36,7 +36,7 @@ A decile is about an **area**, never about a person. `null` is **unknown**, neve
 priority, predicting attendance, overbooking or discharge.
 """
 
-
+# In the order of the document.
 _MODELS: Final[list[tuple[type[Any], JsonSchemaMode]]] = [
     (EnrichRequest, "validation"),
     (BatchRequest, "validation"),

@@ -80,7 +80,7 @@ class Finding:
         return bool(self.flags & layout.LOW_PRECISION)
 
 
-# One Finding for each combination that occurs, some thousand, so that what follows from it is kept with it.
+# One Finding for each combination that occurs, some hundred, so that what follows from it is kept with it.
 _finding = lru_cache(maxsize=8192)(Finding)
 
 
