@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from app.context.summary import Summaries
+from app.database import DatabaseAwayError, DatabaseError
 from app.enrichment import Enrichment, Rules, enrich
 from app.errors import field_errors
 from app.lookup.deprivation import NATIONS
@@ -58,7 +59,7 @@ def main() -> None:
     """Run the command; what can be foreseen ends in one sentence, not in a traceback."""
     try:
         app()
-    except (ReferenceDataError, IndexFileError, UnknownSettingError) as error:
+    except (ReferenceDataError, IndexFileError, UnknownSettingError, DatabaseError) as error:
         _fail(str(error))
     except BrokenPipeError:
         sys.stderr.close()
@@ -100,8 +101,7 @@ def serve(
         )
     if host not in ("127.0.0.1", "localhost", "::1"):
         err.print("[yellow]Listening beyond this machine without keys: put a proxy before it that asks for one.[/]")
-    if settings.database_url:
-        err.print("[yellow]IMDLENS_DATABASE_URL is set, but this version counts no contacts yet.[/]")
+    _check_counting(settings)
     err.print(
         f"\n  Page to open   {shown}/docs\n  Try it         curl -s {shown}/v1/enrich \\\n"
         "                   -H 'Content-Type: application/json' -d '{\"postcode\": \"NG1 1AA\"}'\n",
@@ -119,6 +119,17 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=20,
     )
+
+
+def _check_counting(settings: Settings) -> None:
+    """Refuse to start on an old schema or without a secret. A database that is away is no reason not to answer."""
+    from app.counting import open_store, secrets_of
+
+    secrets_of(settings)
+    try:
+        open_store(settings).dispose()
+    except DatabaseAwayError as error:
+        err.print(f"[yellow]{escape(str(error))} Contacts wait on this host's disk until it is there.[/]")
 
 
 def _index_to_serve(settings: Settings) -> Index:
@@ -150,6 +161,7 @@ def lookup(
 ) -> None:
     """Look up postcodes in the current data. For trying it out: a shell keeps a history of what is typed."""
     from app.contract.render import render
+    from app.counts.intake import NO_CONTACT
 
     settings = read_settings()
     index = _open(settings)
@@ -158,7 +170,7 @@ def lookup(
     answers = [(text, enrich(text, index, rules, with_area=True)) for text in texts]
     if as_json:
         for _, answer in answers:
-            print(render(answer, "no_contact", index.release, rules).decode())
+            print(render(answer, NO_CONTACT, index.release, rules).decode())
         return
     table = Table(box=None, pad_edge=False)
     for heading in (

@@ -77,6 +77,7 @@ class Enrichment(NamedTuple):
     reading: Reading
     domains: tuple[int, ...] | None  # deciles in the order of DOMAINS, 0 where one is not known
     area: AreaCodes | None  # only when it was asked for
+    place: int = 0  # the small area's number in the index, 0 where there is none: for counting, never answered
 
 
 def enrich(text: str | None, index: Index, rules: Rules, *, with_area: bool = False) -> Enrichment:
@@ -87,6 +88,7 @@ def enrich(text: str | None, index: Index, rules: Rules, *, with_area: bool = Fa
         _read(finding, _extent(index), rules),
         index.domains(area, rules.core20_edition) if area else None,
         _codes(index, area) if with_area and area else None,
+        area,
     )
 
 
@@ -101,11 +103,11 @@ def enrich_each(texts: Sequence[str | None], index: Index, rules: Rules, with_ar
     domains = index.domains_each(slots, rules.core20_edition)
     extent = _extent(index)
     answers = [
-        Enrichment(_read(finding, extent, rules), values, None)
-        for finding, values in zip(findings, domains, strict=True)
+        Enrichment(_read(finding, extent, rules), values, None, place)
+        for finding, values, place in zip(findings, domains, (slots & layout.AREA).tolist(), strict=True)
     ]
     for row in [row for row, wanted in enumerate(with_area) if wanted]:
-        if area := int(slots[row]) & layout.AREA:
+        if area := answers[row].place:
             answers[row] = answers[row]._replace(area=_codes(index, area))
     return answers
 

@@ -21,6 +21,7 @@ from app.context.summary import Summaries
 from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
 from app.contract.platform import Alive, Ready, Version
 from app.contract.problems import ProblemDetails
+from app.counting import start_counting
 from app.current import CurrentRelease
 from app.enrichment import Rules
 from app.errors import add_handlers
@@ -61,12 +62,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(current.look)
+        app.state.intake = start_counting(settings)
         settle()
         watch = asyncio.create_task(current.watch(settings.data_poll_seconds))
         yield
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
+        if app.state.intake:
+            await app.state.intake.stop()
+            app.state.intake = None
 
     app = FastAPI(
         title="IMD Lens",
@@ -83,6 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.settings, app.state.rules, app.state.current = settings, rules, current
+    app.state.intake = None
     add_handlers(app)
     batches = {"/v1/enrich/batch": settings.max_batch_bytes}
     app.add_middleware(BodyLimit, most=settings.max_body_bytes, most_at=batches)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_DATA_DIR: Final = Path("imdlens-data")
@@ -37,11 +37,58 @@ class Settings(BaseSettings):
     data_poll_seconds: float = Field(
         1.0, gt=0, description="How often each worker looks whether another release was made current."
     )
-    database_url: str | None = Field(
+    database_url: SecretStr | None = Field(
         None,
-        description="Where contacts will be counted. This version counts none: it says so at start, and in each"
-        " answer (`counted: false`, `unavailable`).",
+        description="Where contacts are counted: `postgresql://…`. Without it an embedded SQLite file in"
+        " `IMDLENS_COUNTS_DIR`, which makes and upgrades itself.",
     )
+    counts_dir: Path | None = Field(
+        None,
+        description="Folder of the embedded database, of the spool that keeps contacts while the database is away,"
+        " and of the secret. On a volume that outlives the process. By default `counts` in the data folder.",
+    )
+    secret: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Secret, shared by all hosts, for the keyed hashes that tell a retry from a new contact. Several,"
+        " separated by commas, newest first, while it is being changed. Required with PostgreSQL; the embedded"
+        " database makes its own.",
+    )
+    count_deadline_ms: int = Field(
+        250, ge=1, le=10_000, description="An answer waits at most this long for its contact to be counted."
+    )
+    publication_edition: str | None = Field(
+        None,
+        description="The English edition that contacts are counted on. A financial year keeps the one that it began"
+        " with. By default `IMDLENS_CORE20_EDITION`.",
+    )
+    organisation: str = Field("", max_length=40, description="ODS code of the organisation, shown in every table.")
+    suppress_up_to: int = Field(
+        7, ge=7, le=100, description="Counts from 1 to this are shown as `*`: 7 (HES), or stricter."
+    )
+    least_denominator: int = Field(
+        100, ge=100, description="No share of a published denominator under this: 100, or stricter."
+    )
+    least_specialty: int = Field(
+        1000,
+        ge=1000,
+        description="Contacts in the year before from which a specialty has rows of its own: 1,000, or stricter.",
+    )
+    exact_counts_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Bearer key of `GET /v1/counts`. Exact counts are closed to everybody without it.",
+    )
+
+    @property
+    def counts_folder(self) -> Path:
+        """Where counts, spool and secret are kept."""
+        return self.counts_dir or self.data_dir / "counts"
+
+    @property
+    def counted_edition(self) -> str:
+        """The edition that a new financial year is counted on."""
+        return self.publication_edition or self.core20_edition
 
 
 def read_settings() -> Settings:

@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic_core import to_json
 
+from app.counts.intake import Receipt
 from app.enrichment import Enrichment, Reading, Rules
 from app.lookup.deprivation import DOMAINS
 from app.lookup.index import Release
@@ -16,10 +17,10 @@ from app.lookup.index import Release
 _DOMAINS: Final = ("{" + ",".join(f'"{name}":%d' for name in DOMAINS) + "}").encode()
 
 
-def render(answer: Enrichment, counted_reason: str, release: Release, rules: Rules) -> bytes:
-    """One answer as a JSON object. Nothing is counted yet, so there is always a reason why not."""
-    reading, domains, area = answer
-    before, after, end, rest = _around(reading, counted_reason, release, rules)
+def render(answer: Enrichment, receipt: Receipt, release: Release, rules: Rules) -> bytes:
+    """One answer as a JSON object."""
+    reading, domains, area, _ = answer
+    before, after, end, rest = _around(reading, receipt, release, rules)
     written = _domains(domains) if domains else b"null"
     if area is None:
         return b"".join((before, written, rest))
@@ -33,7 +34,7 @@ def _domains(deciles: tuple[int, ...]) -> bytes:
 
 
 @lru_cache(maxsize=8192)
-def _around(reading: Reading, reason: str, release: Release, rules: Rules) -> tuple[bytes, bytes, bytes, bytes]:
+def _around(reading: Reading, receipt: Receipt, release: Release, rules: Rules) -> tuple[bytes, bytes, bytes, bytes]:
     """What stands before the domains, between them and the area, after it, and all after the domains without one."""
     before = {
         "postcode_status": reading.postcode_status,
@@ -54,9 +55,9 @@ def _around(reading: Reading, reason: str, release: Release, rules: Rules) -> tu
         "context": {"area": [], "prompts": [], "signposts": [], "clinical_areas": []},
     }
     end = {
-        "counted": False,
-        "counted_reason": reason,
-        "warnings": [w._asdict() for w in reading.warnings],
+        "counted": receipt.counted,
+        "counted_reason": receipt.reason,
+        "warnings": [w._asdict() for w in (*reading.warnings, *receipt.warnings)],
         "data": {
             "release": release.id,
             "postcodes": release.postcodes,

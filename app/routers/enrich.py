@@ -1,6 +1,7 @@
 """`POST /v1/enrich` and `POST /v1/enrich/batch`."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Request, Response
@@ -10,11 +11,12 @@ from pydantic_core import to_json
 from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
 from app.contract.problems import problems
 from app.contract.render import render
-from app.enrichment import Enrichment, Rules, enrich, enrich_each
+from app.counts.intake import NO_CONTACT, Asked, Receipt
+from app.enrichment import enrich, enrich_each
 from app.errors import Problem, errors_of
 from app.lookup.index import Index
 from app.routers.json_body import StrictRoute, media_type, read_json
-from app.routers.state import index_of, rules_of, settings_of
+from app.routers.state import client_of, index_of, intake_of, rules_of, settings_of
 
 router = APIRouter(prefix="/v1", tags=["enrichment"], route_class=StrictRoute)
 
@@ -36,12 +38,16 @@ _SLICE: Final = 500  # records between two turns of the event loop: some millise
 async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()]) -> Response:
     """Answer one postcode. A poor postcode is answered 200 with its status: unknown is a finding, not a failure.
 
-    Without `contact` nothing is counted. Allow 300 ms and carry on without the answer if it does not come.
+    Without `contact` nothing is counted. With `contact.event_id`, or an `Idempotency-Key` header, a retry counts
+    once. Allow 500 ms and carry on without the answer if it does not come.
     """
     index, rules = index_of(request), rules_of(request)
     answer = enrich(record["postcode"], index, rules, with_area="area" in (record.get("include") or ()))
-    body = render(answer, _reason(record, answer), index.release, rules)
-    return Response(body, media_type="application/json")
+    receipt = NO_CONTACT
+    if (contact := record.get("contact")) is not None:
+        asked = Asked(contact, record.get("signals"), answer, request.headers.get("idempotency-key"))
+        (receipt,) = await _receipts(request, index, [asked])
+    return Response(render(answer, receipt, index.release, rules), media_type="application/json")
 
 
 @router.post(
@@ -73,60 +79,76 @@ async def enrich_batch(request: Request) -> Response:
     """
     kind, most = media_type(request), settings_of(request).max_batch_records
     body = await request.body()
-    index, rules = index_of(request), rules_of(request)
     if kind == _NDJSON:
         _check_length(body.count(b"\n") // 2, most)  # a blank line between any two is enough
         lines = [line for line in body.split(b"\n") if line.strip()]
         _check_length(len(lines), most)
-        answers = await _answers([_parsed(line) for line in lines], index, rules)
+        answers = await _Answerer(request).answers([_parsed(line) for line in lines])
         return Response(b"\n".join([*answers, b""]), media_type=_NDJSON)
     if kind == "application/json":
-        records = _records(body, most)
-        answers = await _answers(records, index, rules)
+        answers = await _Answerer(request).answers(_records(body, most))
         return Response(_results(answers), media_type="application/json")
     raise Problem(415, f"Send application/json or {_NDJSON}.")
 
 
-def _answered(requests: list[EnrichRequest], index: Index, rules: Rules) -> list[bytes]:
-    """Records' answers as JSON."""
-    with_area = ["area" in (r.get("include") or ()) for r in requests]
-    answers = enrich_each([r["postcode"] for r in requests], index, rules, with_area)
-    return [
-        render(answer, _reason(request, answer), index.release, rules)
-        for request, answer in zip(requests, answers, strict=True)
-    ]
+async def _receipts(request: Request, index: Index, asked: list[Asked]) -> list[Receipt]:
+    """What became of each contact."""
+    intake = intake_of(request)
+    if intake is None:
+        withheld = (one.answer.reading.postcode_status == "withheld" for one in asked)
+        return [Receipt(False, "withheld" if w else "unavailable") for w in withheld]
+    return await intake.take(asked, index, client_of(request))
 
 
-def _reason(request: EnrichRequest, answer: Enrichment) -> str:
-    """Why nothing was counted."""
-    if request.get("contact") is None:
-        return "no_contact"
-    if answer.reading.postcode_status == "withheld":
-        return "withheld"
-    return "unavailable"  # nothing keeps counts yet
+class _Answerer:
+    """Answers the records of one batch from one release."""
 
+    def __init__(self, request: Request) -> None:
+        self.request, self.index, self.rules = request, index_of(request), rules_of(request)
+        self.key = request.headers.get("idempotency-key")
 
-async def _answers(records: list[Any], index: Index, rules: Rules) -> list[bytes]:
-    answers: list[bytes] = []
-    for start in range(0, len(records), _SLICE):
-        some = [
-            # Most records of a batch are a postcode and nothing else.
-            record if type(record) is dict and len(record) == 1 else _overgrown(record) or record
-            for record in records[start : start + _SLICE]
+    async def answers(self, records: list[Any]) -> list[bytes]:
+        answers: list[bytes] = []
+        for start in range(0, len(records), _SLICE):
+            some = [
+                # Most records of a batch are a postcode and nothing else.
+                record if type(record) is dict and len(record) == 1 else _overgrown(record) or record
+                for record in records[start : start + _SLICE]
+            ]
+            try:
+                answers += await self._answered(_RECORDS.validate_python(some), range(start, start + len(some)))
+            except ValidationError:  # at least one is broken
+                answers += await self._answered_apart(some, start)
+            await asyncio.sleep(0)  # a long batch must not hold up the single requests beside it
+        return answers
+
+    async def _answered(self, requests: list[EnrichRequest], places: Sequence[int]) -> list[bytes]:
+        """Records' answers as JSON."""
+        with_area = ["area" in (r.get("include") or ()) for r in requests]
+        answers = enrich_each([r["postcode"] for r in requests], self.index, self.rules, with_area)
+        asked = [
+            # A key of the whole batch tells its records apart by their places.
+            Asked(contact, record.get("signals"), answer, f"{self.key}#{place}" if self.key else self.key)
+            for record, answer, place in zip(requests, answers, places, strict=True)
+            if (contact := record.get("contact")) is not None
         ]
-        try:
-            answers += _answered(_RECORDS.validate_python(some), index, rules)
-        except ValidationError:  # at least one is broken
-            answers += _answered_apart(some, index, rules)
-        await asyncio.sleep(0)  # a long batch must not hold up the single requests beside it
-    return answers
+        receipts = iter(await _receipts(self.request, self.index, asked) if asked else ())
+        return [
+            render(
+                answer,
+                next(receipts) if record.get("contact") is not None else NO_CONTACT,
+                self.index.release,
+                self.rules,
+            )
+            for record, answer in zip(requests, answers, strict=True)
+        ]
 
-
-def _answered_apart(records: list[Any], index: Index, rules: Rules) -> list[bytes]:
-    """The sound records looked up together, and an error in the place of each other one."""
-    read = [_read(record) for record in records]
-    answers = iter(_answered([r for r in read if not isinstance(r, Problem)], index, rules))
-    return [to_json({"error": r.body()}) if isinstance(r, Problem) else next(answers) for r in read]
+    async def _answered_apart(self, records: list[Any], start: int) -> list[bytes]:
+        """The sound records looked up together, and an error in the place of each other one."""
+        read = [_read(record) for record in records]
+        sound = {start + i: r for i, r in enumerate(read) if not isinstance(r, Problem)}
+        answers = iter(await self._answered(list(sound.values()), list(sound)))
+        return [to_json({"error": r.body()}) if isinstance(r, Problem) else next(answers) for r in read]
 
 
 def _overgrown(record: Any) -> Problem | None:

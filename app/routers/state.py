@@ -5,6 +5,7 @@ Plain functions rather than the framework's dependencies: solving two of those t
 
 from fastapi import Request
 
+from app.counts.intake import Intake
 from app.current import CurrentRelease
 from app.enrichment import Rules
 from app.errors import Problem
@@ -36,3 +37,14 @@ def settings_of(request: Request) -> Settings:
     """The settings of this process."""
     settings: Settings = request.app.state.settings
     return settings
+
+
+def intake_of(request: Request) -> Intake | None:
+    """Where contacts are counted; None where they cannot be."""
+    intake: Intake | None = request.app.state.intake
+    return intake
+
+
+def client_of(_: Request) -> str:
+    """Who calls. Without keys every caller is the same client."""
+    return "unnamed"

@@ -22,11 +22,11 @@ def test_only_the_postcode_is_required(client: TestClient) -> None:
     assert body["area"] is None
 
 
-def test_a_contact_is_not_counted_yet_and_the_answer_says_so(client: TestClient) -> None:
-    contact = {"specialty": "340", "type": "outpatient", "outcome": "attended", "date": "2026-11-20", "age": 54}
-    body = post(client, {"postcode": "NG1 1AA", "contact": contact}).json()
-    assert (body["counted"], body["counted_reason"]) == (False, "unavailable")
-    assert body["imd_decile"] == 3
+def test_a_contact_is_counted_once_however_often_it_is_sent(client: TestClient) -> None:
+    contact = {"specialty": "340", "type": "outpatient", "outcome": "attended", "age": 54, "event_id": "appointment 1"}
+    answers = [post(client, {"postcode": "NG1 1AA", "contact": contact}).json() for _ in range(3)]
+    assert [(a["counted"], a["counted_reason"]) for a in answers] == [(True, None), *[(False, "duplicate")] * 2]
+    assert answers[0]["imd_decile"] == 3
 
 
 def test_a_withheld_address_counts_nothing_for_its_own_reason(client: TestClient) -> None:

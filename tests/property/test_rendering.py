@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from app.contract.enrich import EnrichResponse
 from app.contract.render import render
+from app.counts.intake import NO_CONTACT
 from app.enrichment import Rules, enrich
 from app.lookup.deprivation import DOMAINS
 from app.lookup.index import Index
@@ -16,7 +17,7 @@ from tests.property.strategies import postcodes
 
 def test_a_domain_that_is_not_known_is_null(index: Index, rules: Rules) -> None:
     answer = enrich("NG1 1AA", index, rules)._replace(domains=(0, 3, 0, 10, 1, 2, 5))
-    written = EnrichResponse.model_validate_json(render(answer, "no_contact", index.release, rules))
+    written = EnrichResponse.model_validate_json(render(answer, NO_CONTACT, index.release, rules))
     assert written.domains is not None
     assert list(written.domains.model_dump().values()) == [None, 3, None, 10, 1, 2, 5]
 
@@ -53,7 +54,7 @@ def test_the_bytes_are_what_the_model_says(index: Index, rules: Rules) -> None:
                 "rules": rules.version,
             },
         }
-        written = render(answer, "no_contact", index.release, rules)
+        written = render(answer, NO_CONTACT, index.release, rules)
         assert list(json.loads(written)) == list(EnrichResponse.model_fields)
         assert json.loads(written) == plain == EnrichResponse.model_validate_json(written, strict=True).model_dump()
 

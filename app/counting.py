@@ -1,0 +1,76 @@
+"""Assembles what counts contacts: database, spool, ledger and intake, from the settings."""
+
+import logging
+import sys
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.counts.intake import Intake
+from app.counts.ledger import Ledger
+from app.counts.spool import Spool, SpoolError, secret_of
+from app.counts.store import CountStore
+from app.database import DatabaseAwayError, DatabaseError, check_schema, is_sqlite, open_engine, upgrade
+from app.settings import Settings
+
+log: Final = logging.getLogger("imdlens")
+
+# With Python's default of 5 ms the committing thread waits for the event loop at every turn: commits took
+# four times as long.
+_SWITCH_SECONDS: Final = 0.0005
+
+
+def database_url(settings: Settings) -> str:
+    """The address of the store: the configured one, or the embedded file's."""
+    if settings.database_url:
+        return settings.database_url.get_secret_value()
+    return f"sqlite:///{settings.counts_folder / 'counts.sqlite'}"
+
+
+def open_store(settings: Settings, *, patient: bool = False) -> Engine:
+    """The store's engine, its schema checked; an embedded one is made and upgraded. DatabaseError otherwise."""
+    if not settings.database_url:
+        settings.counts_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = open_engine(database_url(settings), patient=patient)
+    try:
+        if is_sqlite(engine):
+            upgrade(engine)
+        else:
+            check_schema(engine)
+    except SQLAlchemyError as error:
+        # The driver's message may hold the address; ours says what to look at.
+        raise DatabaseAwayError(f"The database of counts cannot be reached ({type(error).__name__}).") from None
+    return engine
+
+
+def secrets_of(settings: Settings) -> list[bytes]:
+    """The secrets in force, newest first. DatabaseError where hosts would need a shared one and have none."""
+    if settings.secret:
+        found = [part.strip().encode() for part in settings.secret.get_secret_value().split(",")]
+        if any(len(secret) < 16 for secret in found):
+            raise DatabaseError("Each secret in IMDLENS_SECRET must have at least 16 characters.")
+        return found
+    if settings.database_url:
+        raise DatabaseError("IMDLENS_SECRET is needed with IMDLENS_DATABASE_URL: the same on every host.")
+    return [secret_of(settings.counts_folder)]
+
+
+def start_counting(settings: Settings) -> Intake | None:
+    """Begin to count, from within a running event loop; None, and a line in the log, where that is impossible.
+
+    A database that is away at the start is no hindrance: contacts are spooled until it is there.
+    """
+    try:
+        secrets = secrets_of(settings)
+        spool = Spool(settings.counts_folder / "spool")
+        engine = open_engine(database_url(settings))
+        if is_sqlite(engine):
+            upgrade(engine)
+    except (DatabaseError, SpoolError, OSError, SQLAlchemyError) as error:
+        log.error("no contact will be counted: %s", type(error).__name__)
+        return None
+    ledger = Ledger(CountStore(engine, settings.counted_edition), spool, settings.count_deadline_ms / 1000)
+    ledger.start()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    return Intake(ledger, secrets, settings.counted_edition)

@@ -1,0 +1,1 @@
+"""Aggregate counts, never a patient."""

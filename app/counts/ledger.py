@@ -1,0 +1,225 @@
+"""Counts contacts durably: requests join a batch, one thread commits it, and the answers follow the commit.
+
+While the database is away batches go to the spool; a second thread tells when it is back and delivers them.
+Nothing here delays an answer beyond the deadline, and nothing here can fail one.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+
+from app.counts.periods import financial_year
+from app.counts.spool import Spool, SpoolError
+from app.counts.store import Batch, CountStore, Event, Outcome
+
+log: Final = logging.getLogger("imdlens")
+
+_MOST_IN_BATCH: Final = 5_000  # contacts
+_MOST_WAITING: Final = 50_000  # contacts
+_TRIES: Final = 3
+_BEAT_SECONDS: Final = 5.0
+_PROBE_SECONDS: Final = 0.5
+_FORGET_SECONDS: Final = 3600.0
+
+_Waiting = tuple[Sequence[Event], "asyncio.Future[list[Outcome]]"]
+
+
+class Ledger:
+    """One for each worker. `count` belongs to the event loop's thread, all else to the two threads."""
+
+    def __init__(self, store: CountStore, spool: Spool, deadline: float) -> None:
+        """`deadline` in seconds: an answer that waited this long goes out as `unconfirmed`."""
+        self._store, self._spool, self._deadline = store, spool, deadline
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._expiring: deque[tuple[float, asyncio.Future[list[Outcome]]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._editions: dict[int, str] = {}
+        self._away = False
+        self._ends = threading.Event()
+        self._writer = threading.Thread(target=self._write, name="ledger-writer", daemon=True)
+        self._keeper = threading.Thread(target=self._keep, name="ledger-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin to count, from within a running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._writer.start()
+        self._keeper.start()
+
+    # ------------------------------------------------------------------------- the event loop's side
+
+    async def count(self, events: Sequence[Event]) -> list[Outcome]:
+        """What became of each contact, within the deadline."""
+        if self._waiting + len(events) > _MOST_WAITING or self._ends.is_set():
+            return ["unavailable"] * len(events)
+        done: asyncio.Future[list[Outcome]] = self._loop.create_future()
+        self._waiting += len(events)
+        self._queue.put((events, done))
+        self._expiring.append((self._loop.time() + self._deadline, done))
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._expiring[0][0], self._expire)
+        # A deadline gives None rather than an exception: it is an ordinary end of waiting.
+        return await done or ["unconfirmed"] * len(events)
+
+    def _expire(self) -> None:
+        now = self._loop.time()
+        while self._expiring and (self._expiring[0][1].done() or self._expiring[0][0] <= now):
+            _, done = self._expiring.popleft()
+            if not done.done():
+                done.set_result([])
+        self._timer = self._loop.call_at(self._expiring[0][0], self._expire) if self._expiring else None
+
+    def _answer(self, taken: list[_Waiting], outcomes: list[list[Outcome]]) -> None:
+        for (events, done), became in zip(taken, outcomes, strict=True):
+            self._waiting -= len(events)
+            if not done.done():  # the deadline passed, or the caller left
+                done.set_result(became)
+
+    def known_edition(self, month: str) -> str | None:
+        """The edition that a month is counted on, if this worker has met its year before."""
+        return self._editions.get(financial_year(month))
+
+    async def edition_of(self, month: str, otherwise: str) -> str:
+        """The edition that a month is counted on; the configured one while the database cannot be asked."""
+        year = financial_year(month)
+        if year not in self._editions:
+            ask = asyncio.to_thread(self._store.edition_of, month)
+            try:
+                self._editions[year] = await asyncio.wait_for(ask, self._deadline)
+            except (TimeoutError, SQLAlchemyError):
+                return otherwise
+        return self._editions[year]
+
+    async def stop(self, seconds: float = 10.0) -> None:
+        """Finish what waits, tell the store whether anything is left on the disk, and end the threads."""
+        self._ends.set()
+        self._queue.put(None)
+        await asyncio.to_thread(self._writer.join, seconds)
+        await asyncio.to_thread(self._keeper.join, seconds)
+        if self._timer:
+            self._timer.cancel()
+        self._spool.close()
+        self._store.close()
+
+    # ------------------------------------------------------------------------------- the writer's side
+
+    def _write(self) -> None:
+        while True:
+            taken, ends = self._take()
+            if taken:
+                outcomes = self._commit(taken)
+                self._tell(taken, outcomes)
+            if ends:
+                return
+
+    def _tell(self, taken: list[_Waiting], outcomes: list[list[Outcome]]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._answer, taken, outcomes)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            log.warning("contacts were counted after the last request had gone")
+
+    def _take(self) -> tuple[list[_Waiting], bool]:
+        """Everything that waits, up to a batch; and whether this is the end."""
+        taken: list[_Waiting] = []
+        contacts = 0
+        item = self._queue.get()
+        while item is not None:
+            taken.append(item)
+            contacts += len(item[0])
+            if contacts >= _MOST_IN_BATCH:
+                return taken, False
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return taken, False
+        return taken, True
+
+    def _commit(self, taken: list[_Waiting]) -> list[list[Outcome]]:
+        try:
+            batch = Batch.of(event for events, _ in taken for event in events)
+            tried = False
+            for attempt in range(_TRIES):
+                if self._away:
+                    break
+                tried = True
+                try:
+                    committed = self._store.commit(batch)
+                except (DataError, IntegrityError):
+                    raise  # no fault of the database's: it would fail as well from the spool, for ever
+                except DBAPIError as error:
+                    self._failed(error, last=attempt == _TRIES - 1)
+                    continue
+                seen: set[str] = set()
+                return [[committed.outcome(event, seen) for event in events] for events, _ in taken]
+            return self._put_aside(taken, batch, tried=tried)
+        except Exception as error:  # noqa: BLE001 - a writer that ended would leave every later contact uncounted
+            log.error("a batch could not be counted: %s", type(error).__name__)
+            return [["unavailable"] * len(events) for events, _ in taken]
+
+    def _failed(self, error: DBAPIError, *, last: bool) -> None:
+        # A lost connection or the last try: the database is away until the other thread finds it back.
+        if last or error.connection_invalidated:
+            if not self._away:
+                log.error("the database of counts is away: %s", type(error).__name__)
+            self._away = True
+        else:
+            time.sleep(0.01)
+
+    def _put_aside(self, taken: list[_Waiting], batch: Batch, *, tried: bool) -> list[list[Outcome]]:
+        became: Outcome = "spooled"
+        try:
+            self._spool.put(batch)
+        except SpoolError as error:
+            log.error("contacts can be kept nowhere: %s", type(error).__name__)
+            became = "unconfirmed" if tried else "unavailable"
+        return [[became] * len(events) for events, _ in taken]
+
+    # ------------------------------------------------------------------------------- the keeper's side
+
+    def _keep(self) -> None:
+        """Until the end: see whether the database is back, deliver the spool, tell the store this host lives."""
+        beat = forget = float("-inf")
+        while not self._ends.wait(_PROBE_SECONDS):
+            now = time.monotonic()
+            try:
+                if self._away:
+                    self._store.beat(self._spool.host, len(self._spool))
+                    self._away, beat = False, float("-inf")
+                    log.warning("the database of counts is back")
+                if now - beat >= _BEAT_SECONDS and self._spool.is_keeper():
+                    self._deliver()
+                    self._store.beat(self._spool.host, len(self._spool))
+                    beat = now
+                if now - forget >= _FORGET_SECONDS and self._spool.is_keeper():
+                    self._store.forget_old_keys()
+                    forget = now
+            except (SQLAlchemyError, SpoolError) as error:
+                if not self._away:
+                    log.error("the spool could not be delivered: %s", type(error).__name__)
+                    beat = now  # not twice a second
+            except Exception as error:  # noqa: BLE001 - a keeper that ended would leave the spool undelivered
+                log.error("delivering the spool failed: %s", type(error).__name__)
+        self._leave()
+
+    def _deliver(self) -> None:
+        """Bring spooled batches to the store, oldest first, until none is left."""
+        while (batch := self._spool.oldest()) is not None:
+            self._store.commit(batch, from_spool=True)
+            self._spool.remove(batch.id)
+
+    def _leave(self) -> None:
+        self._writer.join(10)
+        try:
+            if not self._spool.is_last():
+                return
+            self._deliver()
+            self._store.beat(self._spool.host, len(self._spool), stopped=True)
+        except (SQLAlchemyError, SpoolError) as error:
+            log.warning("the store was not told that this host stopped: %s", type(error).__name__)

@@ -1,0 +1,140 @@
+"""Where a host keeps batches while the database is away: on its own disk, each with the id it would have had.
+
+One SQLite file a host, shared by its workers, on a volume that outlives the process. A batch is kept as a sum for
+contacts without a key and one by one for those with a key, since a key may have been counted by another host.
+"""
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+from uuid import uuid4
+
+from app.counts.cells import Cell
+from app.counts.store import Batch, Event
+
+_FILE: Final = "spool.sqlite"
+
+
+class SpoolError(Exception):
+    """The spool's disk is full, or its folder cannot be written."""
+
+
+class Spool:
+    """The spool of one host. Methods raise SpoolError, and only that."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _FILE
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._here = (folder / "workers.lock").open("w")
+            fcntl.flock(self._here, fcntl.LOCK_SH)
+        except OSError as error:
+            raise SpoolError(f"{folder}: {error.strerror}") from None
+        with self._open() as db:
+            db.execute("CREATE TABLE IF NOT EXISTS host (id TEXT NOT NULL)")
+            db.execute("CREATE TABLE IF NOT EXISTS entry (place INTEGER PRIMARY KEY, batch TEXT UNIQUE, body TEXT)")
+            # One statement, so that of two workers that start together only one names the host.
+            db.execute("INSERT INTO host SELECT ? WHERE NOT EXISTS (SELECT 1 FROM host)", (uuid4().hex,))
+            (self.host,) = db.execute("SELECT id FROM host").fetchone()
+        self._path.chmod(0o600)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        # Opened anew each time: nothing is spooled when all is well, and a connection that saw a full disk
+        # is not worth keeping.
+        try:
+            with closing(sqlite3.connect(self._path, timeout=2, isolation_level=None)) as db:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = FULL")
+                yield db
+        except sqlite3.Error as error:
+            raise SpoolError(type(error).__name__) from None
+
+    def put(self, batch: Batch) -> None:
+        """Keep a batch; when this returns it is on the disk."""
+        with self._open() as db:
+            db.execute("INSERT OR IGNORE INTO entry (batch, body) VALUES (?, ?)", (batch.id, _write(batch)))
+
+    def oldest(self) -> Batch | None:
+        """The batch that has waited longest."""
+        with self._open() as db:
+            found = db.execute("SELECT batch, body FROM entry ORDER BY place LIMIT 1").fetchone()
+        return _read(*found) if found else None
+
+    def remove(self, batch: str) -> None:
+        """Forget a batch that is in the database."""
+        with self._open() as db:
+            db.execute("DELETE FROM entry WHERE batch = ?", (batch,))
+
+    def __len__(self) -> int:
+        with self._open() as db:
+            return int(db.execute("SELECT count(*) FROM entry").fetchone()[0])
+
+    def is_keeper(self) -> bool:
+        """Whether this worker is the one of the host that delivers; the first to ask is, until its process ends."""
+        if not hasattr(self, "_keeper"):
+            self._keeper: IO[str] = (self._folder / "keeper.lock").open("w")
+        return _locked(self._keeper)
+
+    def is_last(self) -> bool:
+        """Whether no other worker of the host has this spool open; none can open it any more before this one ends."""
+        return _locked(self._here)
+
+    def close(self) -> None:
+        """Let go of the host's locks."""
+        self._here.close()
+        if hasattr(self, "_keeper"):
+            self._keeper.close()
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _write(batch: Batch) -> str:
+    return json.dumps(
+        {
+            "unkeyed": [[*place, [[list(c), n] for c, n in cells.items()]] for place, cells in batch.unkeyed.items()],
+            "keyed": [[list(event.hashes), [list(c) for c in event.cells]] for event in batch.keyed],
+        }
+    )
+
+
+def _read(batch: str, body: str) -> Batch:
+    found: dict[str, Any] = json.loads(body)
+    unkeyed: dict[tuple[str, str], Counter[Cell]] = defaultdict(Counter)
+    for month, edition, cells in found["unkeyed"]:
+        unkeyed[month, edition] = Counter({tuple(cell): n for cell, n in cells})
+    keyed = [Event([tuple(c) for c in cells], tuple(hashes)) for hashes, cells in found["keyed"]]
+    return Batch(batch, unkeyed, keyed)
+
+
+def secret_of(folder: Path) -> bytes:
+    """The secret of an embedded store, made at first use: 32 random bytes that only this user may read."""
+    path = folder / "secret"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        fresh = folder / f".secret-{uuid4().hex}"
+        fresh.touch(mode=0o600)
+        with fresh.open("wb") as file:
+            file.write(os.urandom(32))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(fresh, path)  # of two workers that start together one wins, and both read the same
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_bytes()

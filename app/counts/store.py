@@ -1,0 +1,326 @@
+"""Writes batches of contacts into the store of counts, each exactly once."""
+
+import fcntl
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any, Final, Literal, NamedTuple
+from uuid import uuid4
+
+from sqlalchemy import Connection, Engine, Table, text
+
+from app.counts.cells import Cell
+from app.counts.periods import financial_year
+from app.counts.schema import KINDS, late
+from app.database import is_sqlite
+
+Outcome = Literal["counted", "duplicate", "sealed", "spooled", "unconfirmed", "unavailable"]
+"""What became of a contact: `counted` is in the database; `spooled` is safe on this host's disk and will be."""
+
+_KEPT_DAYS: Final = 7
+
+
+_OPEN_YEAR: Final = text("INSERT INTO financial_year (year, edition) VALUES (:year, :edition) ON CONFLICT DO NOTHING")
+_OPEN_MONTH: Final = text(
+    "INSERT INTO month (month, year, edition, state)"
+    " SELECT :month, year, edition, 'open' FROM financial_year WHERE year = :year ON CONFLICT DO NOTHING"
+)
+_EDITION: Final = text("SELECT edition FROM financial_year WHERE year = :year")
+
+
+class Event(NamedTuple):
+    """One contact to be counted: the cells it adds one to, and keyed hashes that tell it from a retry."""
+
+    cells: Sequence[Cell]
+    hashes: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Its month and edition, from the flow cell, which is always the first."""
+        flow = self.cells[0]
+        return str(flow[1]), str(flow[6])
+
+
+@dataclass(slots=True)
+class Batch:
+    """Contacts that are committed together. Its id makes a second try harmless when the first one's fate is unknown."""
+
+    id: str = field(default_factory=lambda: uuid4().hex)
+    unkeyed: dict[tuple[str, str], Counter[Cell]] = field(default_factory=lambda: defaultdict(Counter))
+    keyed: list[Event] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> "Batch":
+        """A batch of these contacts."""
+        made = cls()
+        for event in events:
+            if event.hashes:
+                made.keyed.append(event)
+            else:
+                made.unkeyed[event.place].update(event.cells)
+        return made
+
+    def places(self) -> set[tuple[str, str]]:
+        """The months and editions that it touches."""
+        return {*self.unkeyed, *(event.place for event in self.keyed)}
+
+
+class Committed(NamedTuple):
+    """What a commit did: the places it may not add to, and which keyed contacts were new."""
+
+    refused: Mapping[tuple[str, str], Outcome]
+    new: frozenset[str]  # hashes that were not there before
+
+    def outcome(self, event: Event, seen: set[str]) -> Outcome:
+        """What became of one contact; `seen` collects the hashes met so far in its batch."""
+        if not event.hashes:
+            return self.refused.get(event.place, "counted")
+        if event.place in self.refused:
+            return self.refused[event.place]
+        if self.new.issuperset(event.hashes) and seen.isdisjoint(event.hashes):
+            seen.update(event.hashes)
+            return "counted"
+        return "duplicate"
+
+
+class CountStore:
+    """The store, through one engine. Every method may raise SQLAlchemy's DBAPIError when the database is away."""
+
+    def __init__(self, engine: Engine, edition: str) -> None:
+        """`edition` is the one that a financial year is counted on when its first contact comes."""
+        self._engine, self._edition = engine, edition
+        self._sql = _Sqlite() if is_sqlite(engine) else _Postgresql()
+        self._months: set[str] = set()  # known to be in the database
+        self._turn = _Turn(engine)
+
+    def commit(self, batch: Batch, *, from_spool: bool = False) -> Committed:
+        """Add a batch, once. What its month no longer takes is left out, or kept as `late` when it was spooled."""
+        with self._turn, self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+            committed = self._add(connection, batch, from_spool)
+        self._months |= {month for month, _ in batch.places()}
+        return committed
+
+    def _add(self, connection: Connection, batch: Batch, from_spool: bool) -> Committed:
+        sql, places = self._sql, batch.places()
+        missing = {month for month, _ in places} - self._months
+        if missing:
+            self._open_months(connection, missing)
+        refused = self._refused(connection, places)
+        hashes = sorted({h for e in batch.keyed if from_spool or e.place not in refused for h in e.hashes})
+        if not sql.insert_batch(connection, batch.id, _day()):
+            return Committed(refused, sql.keys_of(connection, batch.id))
+        new = sql.insert_keys(connection, hashes, batch.id, _day()) if hashes else frozenset()
+        added, too_late = _sum(batch, Committed(refused, new))
+        sql.add(connection, added)
+        if from_spool and too_late:
+            sql.add_late(connection, too_late)
+        return Committed(refused, new)
+
+    def _refused(self, connection: Connection, places: set[tuple[str, str]]) -> dict[tuple[str, str], Outcome]:
+        """Locks the months against sealing, and tells which places they no longer take."""
+        found = self._sql.lock_months(connection, sorted({month for month, _ in places}))
+        refused: dict[tuple[str, str], Outcome] = {}
+        for month, edition in places:
+            state, counted_on = found[month]
+            if state != "open":
+                refused[month, edition] = "sealed"
+            elif counted_on != edition:
+                refused[month, edition] = "unavailable"
+        return refused
+
+    def _open_months(self, connection: Connection, months: Iterable[str]) -> None:
+        for month in sorted(months):
+            open_month(connection, month, self._edition)
+
+    def edition_of(self, month: str) -> str:
+        """The edition that a month is counted on; decided now when its year is new."""
+        with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+            return open_month(connection, month, self._edition)
+
+    def beat(self, host: str, spooled: int, *, stopped: bool = False) -> None:
+        """Tell the store that this host lives, and how many batches wait on its disk."""
+        with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+            connection.exec_driver_sql(self._sql.beat, (host, int(time.time()), spooled, stopped))
+
+    def forget_old_keys(self) -> None:
+        """Remove keys and batch ids of more than a week ago, unless a host may still deliver such old ones."""
+        with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+            found = connection.exec_driver_sql(
+                "SELECT min(seen_at) FROM host WHERE NOT stopped OR spooled > 0"
+            ).scalar()
+            oldest = _day() if found is None else min(_day(), int(found) // 86_400)
+            for table in ("event_key", "batch"):
+                connection.exec_driver_sql(f"DELETE FROM {table} WHERE day < {oldest - _KEPT_DAYS:d}")  # noqa: S608
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+
+def open_month(connection: Connection, month: str, edition: str) -> str:
+    """Make a month known, open, on its year's edition, which is the given one when the year is new. Returns it."""
+    year = financial_year(month)
+    connection.execute(_OPEN_YEAR, {"year": year, "edition": edition})
+    connection.execute(_OPEN_MONTH, {"year": year, "month": month})
+    return str(connection.execute(_EDITION, {"year": year}).scalar_one())
+
+
+def _sum(batch: Batch, committed: Committed) -> tuple[Counter[Cell], Counter[tuple[str, str]]]:
+    """The cells to add, and by month and specialty what came too late."""
+    refused, seen = committed.refused, set[str]()
+    added: Counter[Cell] = Counter()
+    too_late: Counter[tuple[str, str]] = Counter()
+    for place, cells in batch.unkeyed.items():
+        if place in refused:
+            for cell, n in cells.items():
+                if cell[0] == 0:
+                    too_late[str(cell[1]), str(cell[2])] += n
+        elif added:
+            added.update(cells)
+        else:
+            added = cells.copy()
+    new = []
+    for event in batch.keyed:
+        if not committed.new.issuperset(event.hashes) or not seen.isdisjoint(event.hashes):
+            continue
+        seen.update(event.hashes)
+        if event.place in refused:
+            too_late[str(event.cells[0][1]), str(event.cells[0][2])] += 1
+        else:
+            new.append(event.cells)
+    added.update(chain.from_iterable(new))
+    return added, too_late
+
+
+def _day() -> int:
+    return int(time.time()) // 86_400
+
+
+class _Turn:
+    """Whose turn it is to write to SQLite: its own waiting is a sleep that grows, this one wakes at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._path = f"{engine.url.database}.turn" if is_sqlite(engine) else None
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> None:
+        if self._path:
+            self._file = Path(self._path).open("w")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+
+# ------------------------------------------------------------------- one statement a kind, in key order
+
+
+def _rows(kind: int, cells: Counter[Cell]) -> list[tuple[Any, ...]]:
+    # In key order everywhere: two batches that lock the same rows in different orders deadlock.
+    return [(*cell[1:], cells[cell]) for cell in sorted(c for c in cells if c[0] == kind)]
+
+
+def _columns(table: Table) -> tuple[list[str], list[str]]:
+    return [c.name for c in table.columns], [c.name for c in table.primary_key]
+
+
+class _Sqlite:
+    beat = (
+        "INSERT INTO host (id, seen_at, spooled, stopped) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+        " SET seen_at = excluded.seen_at, spooled = excluded.spooled, stopped = excluded.stopped"
+    )
+
+    def __init__(self) -> None:
+        self._upserts = [self._upsert(table) for table in KINDS]
+        self._late = self._upsert(late)
+
+    @staticmethod
+    def _upsert(table: Table) -> str:
+        names, key = _columns(table)
+        values = ", ".join(f"value ->> {i}" for i in range(len(names)))
+        return (
+            f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {values} FROM json_each(?) WHERE true"  # noqa: S608
+            f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET n = n + excluded.n"
+        )
+
+    def insert_batch(self, connection: Connection, batch: str, day: int) -> bool:
+        statement = "INSERT INTO batch (id, day) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        return connection.exec_driver_sql(statement, (batch, day)).rowcount == 1
+
+    def insert_keys(self, connection: Connection, hashes: list[str], batch: str, day: int) -> frozenset[str]:
+        statement = (
+            "INSERT INTO event_key (hash, batch, day) SELECT value, ?, ? FROM json_each(?) WHERE true"
+            " ON CONFLICT DO NOTHING RETURNING hash"
+        )
+        return frozenset(connection.exec_driver_sql(statement, (batch, day, json.dumps(hashes))).scalars())
+
+    def keys_of(self, connection: Connection, batch: str) -> frozenset[str]:
+        return frozenset(connection.exec_driver_sql("SELECT hash FROM event_key WHERE batch = ?", (batch,)).scalars())
+
+    def lock_months(self, connection: Connection, months: list[str]) -> dict[str, tuple[str, str]]:
+        # Nothing to lock: the one who writes has the whole database.
+        statement = "SELECT month, state, edition FROM month WHERE month IN (SELECT value FROM json_each(?))"
+        rows = connection.exec_driver_sql(statement, (json.dumps(months),))
+        return {month: (state, edition) for month, state, edition in rows}
+
+    def add(self, connection: Connection, cells: Counter[Cell]) -> None:
+        for kind, statement in enumerate(self._upserts):
+            if rows := _rows(kind, cells):
+                connection.exec_driver_sql(statement, (json.dumps(rows),))
+
+    def add_late(self, connection: Connection, contacts: Counter[tuple[str, str]]) -> None:
+        rows = sorted((*key, n) for key, n in contacts.items())
+        connection.exec_driver_sql(self._late, (json.dumps(rows),))
+
+
+class _Postgresql:
+    beat = _Sqlite.beat.replace("?", "%s")
+
+    def __init__(self) -> None:
+        self._widths = [len(table.columns) for table in KINDS]
+        parts = [f"w{i} AS ({self._upsert(table)})" for i, table in enumerate(KINDS)]
+        self._all = f"WITH {', '.join(parts)} SELECT 1"
+        self._late = self._upsert(late)
+
+    @staticmethod
+    def _upsert(table: Table) -> str:
+        names, key = _columns(table)
+        arrays = ", ".join("%s::bigint[]" if name == "n" else "%s::text[]" for name in names)
+        return (
+            f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM unnest({arrays})"  # noqa: S608
+            f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET n = {table.name}.n + excluded.n"
+        )
+
+    def insert_batch(self, connection: Connection, batch: str, day: int) -> bool:
+        statement = "INSERT INTO batch (id, day) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+        return connection.exec_driver_sql(statement, (batch, day)).rowcount == 1
+
+    def insert_keys(self, connection: Connection, hashes: list[str], batch: str, day: int) -> frozenset[str]:
+        statement = (
+            "INSERT INTO event_key (hash, batch, day) SELECT h, %s, %s FROM unnest(%s::text[]) h"
+            " ON CONFLICT DO NOTHING RETURNING hash"
+        )
+        return frozenset(connection.exec_driver_sql(statement, (batch, day, hashes)).scalars())
+
+    def keys_of(self, connection: Connection, batch: str) -> frozenset[str]:
+        return frozenset(connection.exec_driver_sql("SELECT hash FROM event_key WHERE batch = %s", (batch,)).scalars())
+
+    def lock_months(self, connection: Connection, months: list[str]) -> dict[str, tuple[str, str]]:
+        statement = "SELECT month, state, edition FROM month WHERE month = ANY(%s) ORDER BY month FOR SHARE"
+        return {month: (state, edition) for month, state, edition in connection.exec_driver_sql(statement, (months,))}
+
+    def add(self, connection: Connection, cells: Counter[Cell]) -> None:
+        parameters: list[Any] = []
+        for kind, width in enumerate(self._widths):
+            rows = _rows(kind, cells)
+            parameters += map(list, zip(*rows, strict=True)) if rows else [[]] * width
+        connection.exec_driver_sql(self._all, tuple(parameters))
+
+    def add_late(self, connection: Connection, contacts: Counter[tuple[str, str]]) -> None:
+        rows = sorted((*key, n) for key, n in contacts.items())
+        connection.exec_driver_sql(self._late, tuple(map(list, zip(*rows, strict=True))))

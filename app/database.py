@@ -1,0 +1,132 @@
+"""The database of counts: its engine, its metadata, and whether its schema is the one this version needs."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+_SECONDS_TO_CONNECT: Final = 3
+_MS_FOR_A_STATEMENT: Final = 5_000
+_CONVENTION: Final = {"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_name)s"}
+
+metadata = MetaData(naming_convention=_CONVENTION)
+"""Every table of this service; the packages that own them add theirs."""
+
+
+class DatabaseError(Exception):
+    """The database cannot be used as it is; the message says what to do, and holds no address or password."""
+
+
+class DatabaseAwayError(DatabaseError):
+    """Nobody answers at its address, or not as a database would."""
+
+
+def open_engine(url: str, *, patient: bool = False) -> Engine:
+    """An engine for SQLite or PostgreSQL. `patient` ones may take long: sealing, migrations.
+
+    SQLite writes ahead and syncs at each commit, so that what was acknowledged survives a loss of power.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseError("IMDLENS_DATABASE_URL is not a database address.") from None
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise DatabaseError("IMDLENS_DATABASE_URL must name a file: counts kept in memory are lost.")
+        engine = create_engine(parsed, connect_args={"timeout": 60 if patient else 5, "check_same_thread": False})
+        event.listen(engine, "connect", _tune_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if parsed.get_backend_name() != "postgresql":
+        raise DatabaseError("IMDLENS_DATABASE_URL must name SQLite or PostgreSQL.")
+    options = "-c TimeZone=UTC"
+    if not patient:
+        options += f" -c statement_timeout={_MS_FOR_A_STATEMENT} -c idle_in_transaction_session_timeout=30000"
+    arguments: dict[str, Any] = {
+        "connect_timeout": _SECONDS_TO_CONNECT,
+        "options": options,
+        "application_name": "imdlens",
+        # A host that vanished must be noticed in seconds, not when the kernel gives up.
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": _MS_FOR_A_STATEMENT,
+    }
+    return create_engine(
+        parsed.set(drivername="postgresql+psycopg"), connect_args=arguments, pool_size=2, max_overflow=4
+    )
+
+
+def is_sqlite(bind: Engine | Connection) -> bool:
+    """Whether this is the embedded database."""
+    return bind.dialect.name == "sqlite"
+
+
+def _tune_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say so
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # One that will write must say so at once: a reader that turns writer cannot wait for another, it fails.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+# ------------------------------------------------------------------------------------------ schema
+
+
+def migrations() -> Path:
+    """The folder of migrations: inside an installed wheel, or in a checkout."""
+    installed = Path(__file__).parent / "migrations"
+    return installed if installed.is_dir() else Path(__file__).parents[1] / "migrations"
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the schema to a revision, the newest by default. Safe to run twice, and by two at once."""
+    from alembic import command
+
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        if not is_sqlite(engine):
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727733)")  # one upgrade at a time
+        command.upgrade(_alembic(connection), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Bring the schema back to an older revision; `base` removes every table, and all counts with it."""
+    from alembic import command
+
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        command.downgrade(_alembic(connection), revision)
+
+
+def check_schema(engine: Engine) -> None:
+    """DatabaseError unless the schema is exactly the one that this version was written for."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    newest = ScriptDirectory(str(migrations())).get_current_head()
+    if found != newest:
+        raise DatabaseError(
+            "The database has no tables of IMD Lens yet, or older ones: run `imdlens db upgrade`."
+            if found is None or found in _known_revisions()
+            else "The database was made by a newer version of IMD Lens."
+        )
+
+
+def _known_revisions() -> set[str]:
+    from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory(str(migrations())).walk_revisions()}
+
+
+def _alembic(connection: Connection) -> Any:
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
+    return config
