@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
+from app import cli_counts
 from app.context.summary import Summaries
 from app.database import DatabaseAwayError, DatabaseError
 from app.enrichment import Enrichment, Rules, enrich
@@ -36,6 +38,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="The national data: build, look at and switch releases.", no_args_is_help=True)
 app.add_typer(data, name="data")
+app.add_typer(cli_counts.counts, name="counts")
+app.add_typer(cli_counts.db, name="db")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -59,8 +63,10 @@ def main() -> None:
     """Run the command; what can be foreseen ends in one sentence, not in a traceback."""
     try:
         app()
-    except (ReferenceDataError, IndexFileError, UnknownSettingError, DatabaseError) as error:
+    except (ReferenceDataError, IndexFileError, UnknownSettingError, DatabaseError, *cli_counts.FORESEEN) as error:
         _fail(str(error))
+    except SQLAlchemyError as error:  # its message may hold an address or a value
+        _fail(f"The database of counts failed: {type(error).__name__}.")
     except BrokenPipeError:
         sys.stderr.close()
     except OSError as error:  # an unwritable folder, a full disk
@@ -104,7 +110,8 @@ def serve(
     _check_counting(settings)
     err.print(
         f"\n  Page to open   {shown}/docs\n  Try it         curl -s {shown}/v1/enrich \\\n"
-        "                   -H 'Content-Type: application/json' -d '{\"postcode\": \"NG1 1AA\"}'\n",
+        "                   -H 'Content-Type: application/json' -d '{\"postcode\": \"NG1 1AA\"}'\n"
+        f"  Tables         {shown}/v1/breakdowns{_and_the_demo(settings)}\n",
         markup=False,
     )
     del index
@@ -121,6 +128,10 @@ def serve(
     )
 
 
+def _and_the_demo(settings: Settings) -> str:
+    return "   (none yet: make demo shows them alive)" if settings.data_dir == DEFAULT_DATA_DIR else ""
+
+
 def _check_counting(settings: Settings) -> None:
     """Refuse to start on an old schema or without a secret. A database that is away is no reason not to answer."""
     from app.counting import open_store, secrets_of
@@ -128,6 +139,8 @@ def _check_counting(settings: Settings) -> None:
     secrets_of(settings)
     try:
         open_store(settings).dispose()
+        if cli_counts.is_synthetic(settings):
+            err.print("[yellow]The counts here are SYNTHETIC: invented for demonstration.[/]")
     except DatabaseAwayError as error:
         err.print(f"[yellow]{escape(str(error))} Contacts wait on this host's disk until it is there.[/]")
 
@@ -136,11 +149,15 @@ def _index_to_serve(settings: Settings) -> Index:
     folder = settings.data_dir
     if folder == DEFAULT_DATA_DIR and not (folder / "current").exists():
         err.print(f"No data in {folder} yet: building the starter data that comes with IMD Lens.")
-        # In a process of its own, so that what builds data is never loaded into what serves it.
-        command = [sys.executable, "-m", "app.cli", "data", "build", "--starter", "--out", str(folder)]
-        if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:  # noqa: S603 - our own command
-            _fail("The starter data could not be built.")
+        _build_starter(folder)
     return _open(settings)
+
+
+def _build_starter(folder: Path) -> None:
+    # In a process of its own, so that what builds data is never loaded into what serves it.
+    command = [sys.executable, "-m", "app.cli", "data", "build", "--starter", "--out", str(folder)]
+    if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:  # noqa: S603 - our own command
+        _fail("The starter data could not be built.")
 
 
 def _open(settings: Settings) -> Index:
@@ -149,6 +166,25 @@ def _open(settings: Settings) -> Index:
     index = Index(current_index(settings.data_dir))
     check_edition(index, settings.core20_edition)
     return index
+
+
+@app.command()
+def demo(
+    out_dir: Annotated[Path, typer.Option("--out", help="A folder of its own, which must not hold counts yet.")] = Path(
+        "imdlens-demo"
+    ),
+) -> None:
+    """Make a data folder with starter data and 24 sealed months of SYNTHETIC contacts, to see the tables alive."""
+    settings = Settings(data_dir=out_dir, organisation="DEMO")
+    if not (out_dir / "current").exists():
+        _build_starter(out_dir)
+    cli_counts.fill_demo(settings, _open(settings), Rules(settings.core20_edition, Summaries.load()))
+    err.print(
+        "\nAll of it is invented, and every table says so. To look at it:\n\n"
+        f"  IMDLENS_DATA_DIR={out_dir} imdlens serve\n"
+        "  curl -s 'http://127.0.0.1:8080/v1/breakdowns/specialty_dna_core20?format=csv'\n",
+        markup=False,
+    )
 
 
 # ----------------------------------------------------------------------------------------- lookup

@@ -2,19 +2,26 @@
 
 import logging
 import sys
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.counts.disclosure import Rule
+from app.counts.exact import NotSealedError, read_exact
 from app.counts.intake import Intake
 from app.counts.ledger import Ledger
+from app.counts.published import Chosen, PublishedTables
+from app.counts.seal import Publisher
 from app.counts.spool import Spool, SpoolError, secret_of
 from app.counts.store import CountStore
 from app.database import DatabaseAwayError, DatabaseError, check_schema, is_sqlite, open_engine, upgrade
 from app.settings import Settings
 
 log: Final = logging.getLogger("imdlens")
+
+_T = TypeVar("_T")
 
 # With Python's default of 5 ms the committing thread waits for the event loop at every turn: commits took
 # four times as long.
@@ -61,7 +68,9 @@ def start_counting(settings: Settings) -> Intake | None:
 
     A database that is away at the start is no hindrance: contacts are spooled until it is there.
     """
+    spool = None
     try:
+        settings.counts_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         secrets = secrets_of(settings)
         spool = Spool(settings.counts_folder / "spool")
         engine = open_engine(database_url(settings))
@@ -69,8 +78,62 @@ def start_counting(settings: Settings) -> Intake | None:
             upgrade(engine)
     except (DatabaseError, SpoolError, OSError, SQLAlchemyError) as error:
         log.error("no contact will be counted: %s", type(error).__name__)
+        if spool:
+            spool.close()
         return None
     ledger = Ledger(CountStore(engine, settings.counted_edition), spool, settings.count_deadline_ms / 1000)
     ledger.start()
     sys.setswitchinterval(_SWITCH_SECONDS)
     return Intake(ledger, secrets, settings.counted_edition)
+
+
+def publisher(settings: Settings, release: str) -> Publisher:
+    """What this deployment decided about its publications."""
+    return Publisher(
+        rule=Rule(suppress_up_to=settings.suppress_up_to, least_denominator=settings.least_denominator),
+        least_specialty=settings.least_specialty,
+        organisation=settings.organisation,
+        release=release,
+        edition=settings.counted_edition,
+    )
+
+
+class StoreAwayError(Exception):
+    """The store cannot be read now."""
+
+
+class Counts:
+    """What doors may read of the store: published tables, and exact counts on record."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine: Engine | None = None
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Every table, with the periods that are published. StoreAwayError when the store cannot be read."""
+        return self._ask(lambda engine: PublishedTables(engine).listed())
+
+    def choose(self, table: str, period: str | None, **filters: str | None) -> Chosen:
+        """Published rows. NotPublishedError where there are none, StoreAwayError when the store cannot be read."""
+        return self._ask(lambda engine: PublishedTables(engine).choose(table, period, **filters))
+
+    def exact(self, month: str, by: str, who: str) -> dict[str, Any] | None:
+        """Exact counts of a sealed month, the read put on record; None where the month is not sealed."""
+        try:
+            return self._ask(lambda engine: read_exact(engine, month, by, who, sealed_only=True))
+        except NotSealedError:
+            return None
+
+    def _ask(self, question: Callable[[Engine], _T]) -> _T:
+        try:
+            if self._engine is None:
+                self._engine = open_engine(database_url(self._settings))
+            return question(self._engine)
+        except (SQLAlchemyError, DatabaseError) as error:
+            log.error("the store of counts cannot be read: %s", type(error).__name__)
+            raise StoreAwayError from None
+
+    def close(self) -> None:
+        """Give the connections back."""
+        if self._engine is not None:
+            self._engine.dispose()

@@ -1,5 +1,7 @@
 """The database of counts: its engine, its metadata, and whether its schema is the one this version needs."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +36,11 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise DatabaseError("IMDLENS_DATABASE_URL must name a file: counts kept in memory are lost.")
-        engine = create_engine(parsed, connect_args={"timeout": 60 if patient else 5, "check_same_thread": False})
+        file = Path(parsed.database)
+        engine = create_engine(
+            parsed, connect_args={"timeout": 60 if patient else 5, "check_same_thread": False}, pool_timeout=5
+        )
+        event.listen(engine, "do_connect", lambda *_: make_private(file))
         event.listen(engine, "connect", _tune_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -54,13 +60,23 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
         "tcp_user_timeout": _MS_FOR_A_STATEMENT,
     }
     return create_engine(
-        parsed.set(drivername="postgresql+psycopg"), connect_args=arguments, pool_size=2, max_overflow=4
+        parsed.set(drivername="postgresql+psycopg"),
+        connect_args=arguments,
+        pool_size=2,
+        max_overflow=4,
+        pool_timeout=5,
     )
 
 
 def is_sqlite(bind: Engine | Connection) -> bool:
     """Whether this is the embedded database."""
     return bind.dialect.name == "sqlite"
+
+
+def make_private(file: Path) -> None:
+    """Make a file that only this user may read, unless it is there; what SQLite puts beside it is then as private."""
+    with suppress(OSError):  # whoever opens it next will say why it cannot be
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _tune_sqlite(connection: Any, _: Any) -> None:
@@ -89,8 +105,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     from alembic import command
 
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        if not is_sqlite(engine):
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727733)")  # one upgrade at a time
+        _one_at_a_time(connection)
         command.upgrade(_alembic(connection), revision)
 
 
@@ -99,7 +114,13 @@ def downgrade(engine: Engine, revision: str) -> None:
     from alembic import command
 
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        _one_at_a_time(connection)
         command.downgrade(_alembic(connection), revision)
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    if not is_sqlite(connection):  # where who writes has the whole database
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727733)")
 
 
 def check_schema(engine: Engine) -> None:

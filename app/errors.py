@@ -16,6 +16,8 @@ MEDIA_TYPE: Final = "application/problem+json"
 # Problem types: code, title. The type URI is urn:imdlens:problem:<code>.
 TITLES: Final[Mapping[int, tuple[str, str]]] = {
     400: ("not-json", "The body is not valid JSON"),
+    401: ("no-key", "A key is needed"),
+    403: ("forbidden", "This is closed"),
     404: ("not-found", "There is nothing at this address"),
     405: ("method-not-allowed", "This address does not take this method"),
     413: ("too-large", "The request is over a limit"),

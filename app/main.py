@@ -18,15 +18,16 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from app.context.summary import Summaries
+from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
 from app.contract.platform import Alive, Ready, Version
 from app.contract.problems import ProblemDetails
-from app.counting import start_counting
+from app.counting import Counts, start_counting
 from app.current import CurrentRelease
 from app.enrichment import Rules
 from app.errors import add_handlers
 from app.limits import BodyLimit
-from app.routers import enrich, platform
+from app.routers import breakdowns, enrich, platform
 from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
 
@@ -41,7 +42,20 @@ priority, predicting attendance, overbooking or discharge.
 _MODELS: Final[list[tuple[type[Any], JsonSchemaMode]]] = [
     (EnrichRequest, "validation"),
     (BatchRequest, "validation"),
-    *((model, "serialization") for model in (EnrichResponse, BatchResponse, ProblemDetails, Alive, Ready, Version)),
+    *(
+        (model, "serialization")
+        for model in (
+            EnrichResponse,
+            BatchResponse,
+            Breakdowns,
+            Breakdown,
+            ExactCounts,
+            ProblemDetails,
+            Alive,
+            Ready,
+            Version,
+        )
+    ),
 ]
 
 
@@ -72,6 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if app.state.intake:
             await app.state.intake.stop()
             app.state.intake = None
+        app.state.counts.close()
 
     app = FastAPI(
         title="IMD Lens",
@@ -88,12 +103,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.settings, app.state.rules, app.state.current = settings, rules, current
-    app.state.intake = None
+    app.state.intake, app.state.counts = None, Counts(settings)
     add_handlers(app)
     batches = {"/v1/enrich/batch": settings.max_batch_bytes}
     app.add_middleware(BodyLimit, most=settings.max_body_bytes, most_at=batches)
     app.add_middleware(RequestContext)  # added last: the outermost
     app.include_router(enrich.router)
+    app.include_router(breakdowns.router)
     app.include_router(platform.router)
     _add_docs(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -51,7 +51,8 @@ class RequestContext:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message["headers"], *headers]
+                own = any(name == b"cache-control" for name, _ in message["headers"])
+                message["headers"] = [*message["headers"], *(headers if not own else _without_caching(headers))]
             await send(message)
 
         if scope["method"] == "HEAD":  # answered as GET; the server leaves the body out
@@ -66,6 +67,10 @@ class RequestContext:
             log.error("unhandled %s at %s, request %s", type(error).__name__, _place(error), known.decode())
             if not started:
                 await Problem(500).response()(scope, receive, send_with_headers)
+
+
+def _without_caching(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [header for header in headers if header != _FIXED[0]]  # the door said better what may be kept
 
 
 def _place(error: BaseException) -> str:

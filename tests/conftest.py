@@ -1,6 +1,8 @@
 """What tests share: a real index built from the starter data, and the service on it."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from app.context.summary import Summaries
+from app.database import upgrade
 from app.enrichment import Rules
 from app.lookup.index import Index
 from app.main import create_app
@@ -17,6 +20,7 @@ from app.reference.build import BuildOptions, build
 from app.reference.manifest import manifest, packaged_data
 from app.reference.releases import current_index, publish
 from app.settings import Settings
+from tests.databases import Postgres, opened, running_postgres
 
 hypothesis_settings.register_profile(
     "suite",
@@ -62,6 +66,47 @@ def client(starter: Path) -> Iterator[TestClient]:
     """The service on starter data, in this process."""
     with TestClient(create_app(Settings(data_dir=starter)), raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server, started when the first test asks."""
+    # Not in pytest's folder, which only this user may enter: as root the server runs as another.
+    with tempfile.TemporaryDirectory(prefix="imdlens-pg-") as folder:
+        Path(folder).chmod(0o755)
+        with running_postgres(Path(folder) / "data") as server:
+            yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """The address of a fresh PostgreSQL database with the newest schema."""
+    url = postgres.new_database()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with the newest schema, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "counts.sqlite"
+    with opened(f"sqlite:///{path}") as engine:
+        upgrade(engine)
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """The address of a fresh SQLite database with the newest schema."""
+    shutil.copy(sqlite_template, tmp_path / "counts.sqlite")
+    return f"sqlite:///{tmp_path / 'counts.sqlite'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """The address of a fresh store, once on each database."""
+    url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
+    return url
 
 
 def full_data() -> Path:

@@ -55,7 +55,7 @@ def test_only_the_command_prints() -> None:
 def test_pandas_and_httpx_stay_where_data_is_built() -> None:
     """What serves requests must start fast, stay small, and call nobody."""
     for path, tree in TREES.items():
-        if path.parent.name == "reference":
+        if path.parent.name == "reference" or path.name == "export.py":
             continue
         for node in ast.walk(tree):
             modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []

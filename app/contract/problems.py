@@ -40,6 +40,9 @@ class ProblemDetails(BaseModel):
 # When each is answered, and an example of its detail and errors.
 _WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
     400: ("The body is not JSON: broken, a key twice, NaN, not UTF-8, or nested too deeply.", None, []),
+    401: ("No key was sent, or another.", "A key is needed.", []),
+    403: ("Exact counts are closed on this service.", "Exact counts are closed: no key for them is set.", []),
+    404: ("There is no such table, period or sealed month.", None, [{"field": "period", "code": "not_found"}]),
     413: ("The body, or the number of records, is over a limit.", "At most 65,536 bytes.", []),
     415: ("The body is of another media type.", "Send application/json or application/x-ndjson.", []),
     422: (
@@ -47,7 +50,7 @@ _WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
         None,
         [{"field": "postcode", "code": "required"}],
     ),
-    503: ("No data is loaded.", "No data is loaded.", []),
+    503: ("No data is loaded, or the store cannot be read.", "No data is loaded.", []),
 }
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.counts.periods import financial_year
 from app.counts.spool import Spool, SpoolError
@@ -42,6 +43,7 @@ class Ledger:
         self._expiring: deque[tuple[float, asyncio.Future[list[Outcome]]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._editions: dict[int, str] = {}
+        self._asked: dict[int, tuple[float, asyncio.Task[None]]] = {}
         self._away = False
         self._ends = threading.Event()
         self._writer = threading.Thread(target=self._write, name="ledger-writer", daemon=True)
@@ -87,15 +89,26 @@ class Ledger:
         return self._editions.get(financial_year(month))
 
     async def edition_of(self, month: str, otherwise: str) -> str:
-        """The edition that a month is counted on; the configured one while the database cannot be asked."""
-        year = financial_year(month)
-        if year not in self._editions:
-            ask = asyncio.to_thread(self._store.edition_of, month)
-            try:
-                self._editions[year] = await asyncio.wait_for(ask, self._deadline)
-            except (TimeoutError, SQLAlchemyError):
-                return otherwise
-        return self._editions[year]
+        """The edition that a month is counted on; the configured one while the database cannot be asked.
+
+        It is asked once for all who wait, and they wait no longer than the deadline, counted from the first.
+        """
+        year, now = financial_year(month), self._loop.time()
+        if year not in self._editions and not self._away and not self._ends.is_set():
+            if year not in self._asked:
+                self._asked[year] = (now, self._loop.create_task(self._ask(year, month)))
+            since, asking = self._asked[year]
+            if (left := since + self._deadline - now) > 0:
+                await asyncio.wait([asking], timeout=left)
+        return self._editions.get(year, otherwise)
+
+    async def _ask(self, year: int, month: str) -> None:
+        try:
+            self._editions[year] = await asyncio.to_thread(self._store.edition_of, month)
+        except SQLAlchemyError as error:
+            log.warning("the edition of a year is not known: %s", type(error).__name__)
+        finally:
+            del self._asked[year]
 
     async def stop(self, seconds: float = 10.0) -> None:
         """Finish what waits, tell the store whether anything is left on the disk, and end the threads."""
@@ -103,8 +116,10 @@ class Ledger:
         self._queue.put(None)
         await asyncio.to_thread(self._writer.join, seconds)
         await asyncio.to_thread(self._keeper.join, seconds)
-        if self._timer:
-            self._timer.cancel()
+        if asking := [task for _, task in self._asked.values()]:
+            await asyncio.wait(asking, timeout=seconds)
+        if not self._writer.is_alive() and self._timer:
+            self._timer.cancel()  # all are answered
         self._spool.close()
         self._store.close()
 
@@ -143,29 +158,35 @@ class Ledger:
 
     def _commit(self, taken: list[_Waiting]) -> list[list[Outcome]]:
         try:
-            batch = Batch.of(event for events, _ in taken for event in events)
-            tried = False
-            for attempt in range(_TRIES):
-                if self._away:
-                    break
-                tried = True
-                try:
-                    committed = self._store.commit(batch)
-                except (DataError, IntegrityError):
-                    raise  # no fault of the database's: it would fail as well from the spool, for ever
-                except DBAPIError as error:
-                    self._failed(error, last=attempt == _TRIES - 1)
-                    continue
-                seen: set[str] = set()
-                return [[committed.outcome(event, seen) for event in events] for events, _ in taken]
-            return self._put_aside(taken, batch, tried=tried)
+            return self._commit_all(taken)
         except Exception as error:  # noqa: BLE001 - a writer that ended would leave every later contact uncounted
             log.error("a batch could not be counted: %s", type(error).__name__)
-            return [["unavailable"] * len(events) for events, _ in taken]
+        if len(taken) == 1:
+            return [["unavailable"] * len(taken[0][0])]
+        half = len(taken) // 2  # nothing of it was counted: find the one at fault, and count the others
+        return self._commit(taken[:half]) + self._commit(taken[half:])
 
-    def _failed(self, error: DBAPIError, *, last: bool) -> None:
+    def _commit_all(self, taken: list[_Waiting]) -> list[list[Outcome]]:
+        batch = Batch.of(event for events, _ in taken for event in events)
+        tried = False
+        for attempt in range(_TRIES):
+            if self._away:
+                break
+            tried = True
+            try:
+                committed = self._store.commit(batch)
+            except (DataError, IntegrityError):
+                raise  # no fault of the database's: it would fail as well from the spool, for ever
+            except (DBAPIError, PoolTimeoutError) as error:
+                self._failed(error, last=attempt == _TRIES - 1)
+                continue
+            seen: set[str] = set()
+            return [[committed.outcome(event, seen) for event in events] for events, _ in taken]
+        return self._put_aside(taken, batch, tried=tried)
+
+    def _failed(self, error: SQLAlchemyError, *, last: bool) -> None:
         # A lost connection or the last try: the database is away until the other thread finds it back.
-        if last or error.connection_invalidated:
+        if last or (isinstance(error, DBAPIError) and error.connection_invalidated):
             if not self._away:
                 log.error("the database of counts is away: %s", type(error).__name__)
             self._away = True
@@ -186,33 +207,43 @@ class Ledger:
     def _keep(self) -> None:
         """Until the end: see whether the database is back, deliver the spool, tell the store this host lives."""
         beat = forget = float("-inf")
+        joined = False
         while not self._ends.wait(_PROBE_SECONDS):
             now = time.monotonic()
             try:
+                if not joined:
+                    self._spool.join()
+                    joined = True
                 if self._away:
-                    self._store.beat(self._spool.host, len(self._spool))
+                    self._beat()
                     self._away, beat = False, float("-inf")
                     log.warning("the database of counts is back")
                 if now - beat >= _BEAT_SECONDS and self._spool.is_keeper():
+                    beat = now  # when it fails, not twice a second
                     self._deliver()
-                    self._store.beat(self._spool.host, len(self._spool))
-                    beat = now
+                    self._beat()
                 if now - forget >= _FORGET_SECONDS and self._spool.is_keeper():
-                    self._store.forget_old_keys()
                     forget = now
-            except (SQLAlchemyError, SpoolError) as error:
+                    self._store.forget_old_keys()
+            except Exception as error:  # noqa: BLE001 - a keeper that ended would leave the spool undelivered
                 if not self._away:
                     log.error("the spool could not be delivered: %s", type(error).__name__)
-                    beat = now  # not twice a second
-            except Exception as error:  # noqa: BLE001 - a keeper that ended would leave the spool undelivered
-                log.error("delivering the spool failed: %s", type(error).__name__)
         self._leave()
 
+    def _beat(self, *, stopped: bool = False) -> None:
+        waiting, oldest = self._spool.waiting()
+        self._store.beat(self._spool.host, waiting, oldest=oldest, stopped=stopped)
+
     def _deliver(self) -> None:
-        """Bring spooled batches to the store, oldest first, until none is left."""
+        """Bring spooled batches to the store, oldest first, until none is left but what it will not take."""
         while (batch := self._spool.oldest()) is not None:
-            self._store.commit(batch, from_spool=True)
-            self._spool.remove(batch.id)
+            try:
+                self._store.commit(batch, from_spool=True)
+            except (DataError, IntegrityError, LookupError, TypeError, ValueError) as error:
+                log.error("a spooled batch cannot be delivered and is set aside: %s", type(error).__name__)
+                self._spool.set_aside(batch.id)
+            else:
+                self._spool.remove(batch.id)
 
     def _leave(self) -> None:
         self._writer.join(10)
@@ -220,6 +251,6 @@ class Ledger:
             if not self._spool.is_last():
                 return
             self._deliver()
-            self._store.beat(self._spool.host, len(self._spool), stopped=True)
-        except (SQLAlchemyError, SpoolError) as error:
+            self._beat(stopped=True)
+        except Exception as error:  # noqa: BLE001 - the process is ending, and says only why
             log.warning("the store was not told that this host stopped: %s", type(error).__name__)

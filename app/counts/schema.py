@@ -153,6 +153,7 @@ host = Table(
     Column("id", String(32), primary_key=True),
     Column("seen_at", BigInteger, nullable=False),  # seconds since 1970
     Column("spooled", BigInteger, nullable=False),  # batches that wait on the host's own disk
+    Column("oldest", BigInteger),  # when the oldest of them was put there
     Column("stopped", Boolean, nullable=False),
     comment="Hosts that write here, and whether each has anything left to deliver.",
 )

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 from app.counts.cells import Cell
 from app.counts.store import Batch, Event
+from app.database import make_private
 
 _FILE: Final = "spool.sqlite"
 
@@ -33,17 +35,28 @@ class Spool:
         self._folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self._path)
             self._here = (folder / "workers.lock").open("w")
-            fcntl.flock(self._here, fcntl.LOCK_SH)
         except OSError as error:
             raise SpoolError(f"{folder}: {error.strerror}") from None
+        try:
+            self.host = self._set_up()
+        except SpoolError:
+            self._here.close()
+            raise
+
+    def _set_up(self) -> str:
         with self._open() as db:
             db.execute("CREATE TABLE IF NOT EXISTS host (id TEXT NOT NULL)")
-            db.execute("CREATE TABLE IF NOT EXISTS entry (place INTEGER PRIMARY KEY, batch TEXT UNIQUE, body TEXT)")
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS entry (place INTEGER PRIMARY KEY, batch TEXT UNIQUE, body TEXT NOT NULL,"
+                " at INTEGER NOT NULL, aside INTEGER NOT NULL DEFAULT 0)"
+            )
             # One statement, so that of two workers that start together only one names the host.
             db.execute("INSERT INTO host SELECT ? WHERE NOT EXISTS (SELECT 1 FROM host)", (uuid4().hex,))
-            (self.host,) = db.execute("SELECT id FROM host").fetchone()
-        self._path.chmod(0o600)
+            # What an older version could not deliver, this one may.
+            db.execute("UPDATE entry SET aside = 0 WHERE aside")
+            return str(db.execute("SELECT id FROM host").fetchone()[0])
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -59,14 +72,32 @@ class Spool:
 
     def put(self, batch: Batch) -> None:
         """Keep a batch; when this returns it is on the disk."""
+        statement = "INSERT OR IGNORE INTO entry (batch, body, at) VALUES (?, ?, ?)"
         with self._open() as db:
-            db.execute("INSERT OR IGNORE INTO entry (batch, body) VALUES (?, ?)", (batch.id, _write(batch)))
+            db.execute(statement, (batch.id, _write(batch), int(time.time())))
 
     def oldest(self) -> Batch | None:
-        """The batch that has waited longest."""
+        """The batch that has waited longest, but for those set aside."""
+        while True:
+            with self._open() as db:
+                found = db.execute("SELECT batch, body FROM entry WHERE NOT aside ORDER BY place LIMIT 1").fetchone()
+            if not found:
+                return None
+            try:
+                return _read(*found)
+            except (ValueError, TypeError, LookupError):  # the disk changed it
+                self.set_aside(found[0])
+
+    def set_aside(self, batch: str) -> None:
+        """Let a batch that cannot be delivered not hold up the others. It stays until the next start."""
         with self._open() as db:
-            found = db.execute("SELECT batch, body FROM entry ORDER BY place LIMIT 1").fetchone()
-        return _read(*found) if found else None
+            db.execute("UPDATE entry SET aside = 1 WHERE batch = ?", (batch,))
+
+    def waiting(self) -> tuple[int, int | None]:
+        """How many batches wait, those set aside too, and when the oldest was put here, in seconds since 1970."""
+        with self._open() as db:
+            count, oldest = db.execute("SELECT count(*), min(at) FROM entry").fetchone()
+        return count, oldest
 
     def remove(self, batch: str) -> None:
         """Forget a batch that is in the database."""
@@ -74,8 +105,14 @@ class Spool:
             db.execute("DELETE FROM entry WHERE batch = ?", (batch,))
 
     def __len__(self) -> int:
-        with self._open() as db:
-            return int(db.execute("SELECT count(*) FROM entry").fetchone()[0])
+        return self.waiting()[0]
+
+    def join(self) -> None:
+        """Be one of the host's workers, for `is_last`. Waits while a last one is leaving.
+
+        Not before this worker serves: one that is stopped while it starts never says that it leaves.
+        """
+        fcntl.flock(self._here, fcntl.LOCK_SH)
 
     def is_keeper(self) -> bool:
         """Whether this worker is the one of the host that delivers; the first to ask is, until its process ends."""
@@ -84,7 +121,7 @@ class Spool:
         return _locked(self._keeper)
 
     def is_last(self) -> bool:
-        """Whether no other worker of the host has this spool open; none can open it any more before this one ends."""
+        """Whether no other worker of the host has joined; none can any more before this one ends."""
         return _locked(self._here)
 
     def close(self) -> None:

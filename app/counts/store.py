@@ -2,13 +2,15 @@
 
 import fcntl
 import json
+import os
+import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
-from typing import IO, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, Table, text
@@ -22,7 +24,7 @@ Outcome = Literal["counted", "duplicate", "sealed", "spooled", "unconfirmed", "u
 """What became of a contact: `counted` is in the database; `spooled` is safe on this host's disk and will be."""
 
 _KEPT_DAYS: Final = 7
-
+_FORGOTTEN_AT_ONCE: Final = 5_000
 
 _OPEN_YEAR: Final = text("INSERT INTO financial_year (year, edition) VALUES (:year, :edition) ON CONFLICT DO NOTHING")
 _OPEN_MONTH: Final = text(
@@ -74,17 +76,23 @@ class Committed(NamedTuple):
 
     refused: Mapping[tuple[str, str], Outcome]
     new: frozenset[str]  # hashes that were not there before
+    again: bool = False  # the batch was there already, and its months may have closed since
 
     def outcome(self, event: Event, seen: set[str]) -> Outcome:
         """What became of one contact; `seen` collects the hashes met so far in its batch."""
+        refused = self.refused.get(event.place)
         if not event.hashes:
-            return self.refused.get(event.place, "counted")
-        if event.place in self.refused:
-            return self.refused[event.place]
-        if self.new.issuperset(event.hashes) and seen.isdisjoint(event.hashes):
-            seen.update(event.hashes)
-            return "counted"
-        return "duplicate"
+            return "unconfirmed" if refused and self.again else refused or "counted"
+        # A refused contact leaves no key behind: one that did was counted while its month was open.
+        if refused and not (self.again and self.new.issuperset(event.hashes)):
+            return refused
+        return "counted" if self.is_first(event, seen) else "duplicate"
+
+    def is_first(self, event: Event, seen: set[str]) -> bool:
+        """Whether a keyed contact is met for the first time."""
+        first = self.new.issuperset(event.hashes) and seen.isdisjoint(event.hashes)
+        seen.update(event.hashes)  # those of a retry too: another retry may carry only them
+        return first
 
 
 class CountStore:
@@ -94,35 +102,41 @@ class CountStore:
         """`edition` is the one that a financial year is counted on when its first contact comes."""
         self._engine, self._edition = engine, edition
         self._sql = _Sqlite() if is_sqlite(engine) else _Postgresql()
-        self._months: set[str] = set()  # known to be in the database
         self._turn = _Turn(engine)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._turn, self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
 
     def commit(self, batch: Batch, *, from_spool: bool = False) -> Committed:
         """Add a batch, once. What its month no longer takes is left out, or kept as `late` when it was spooled."""
-        with self._turn, self._engine.connect().execution_options(writes=True) as connection, connection.begin():
-            committed = self._add(connection, batch, from_spool)
-        self._months |= {month for month, _ in batch.places()}
-        return committed
+        with self._writing() as connection:
+            return self._add(connection, batch, from_spool)
 
     def _add(self, connection: Connection, batch: Batch, from_spool: bool) -> Committed:
-        sql, places = self._sql, batch.places()
-        missing = {month for month, _ in places} - self._months
-        if missing:
-            self._open_months(connection, missing)
-        refused = self._refused(connection, places)
-        hashes = sorted({h for e in batch.keyed if from_spool or e.place not in refused for h in e.hashes})
+        sql = self._sql
+        refused = self._refused(connection, batch.places())
         if not sql.insert_batch(connection, batch.id, _day()):
-            return Committed(refused, sql.keys_of(connection, batch.id))
+            return Committed(refused, sql.keys_of(connection, batch.id), again=True)
+        keyed = [event for event in batch.keyed if from_spool or event.place not in refused]
+        hashes = sorted({h for event in keyed for h in event.hashes})
         new = sql.insert_keys(connection, hashes, batch.id, _day()) if hashes else frozenset()
-        added, too_late = _sum(batch, Committed(refused, new))
+        committed = Committed(refused, new)
+        added, too_late = _sum(batch.unkeyed, keyed, committed)
         sql.add(connection, added)
         if from_spool and too_late:
             sql.add_late(connection, too_late)
-        return Committed(refused, new)
+        return committed
 
     def _refused(self, connection: Connection, places: set[tuple[str, str]]) -> dict[tuple[str, str], Outcome]:
         """Locks the months against sealing, and tells which places they no longer take."""
-        found = self._sql.lock_months(connection, sorted({month for month, _ in places}))
+        months = sorted({month for month, _ in places})
+        found = self._sql.lock_months(connection, months)
+        if missing := [month for month in months if month not in found]:
+            for month in missing:
+                open_month(connection, month, self._edition)
+            found |= self._sql.lock_months(connection, missing)
         refused: dict[tuple[str, str], Outcome] = {}
         for month, edition in places:
             state, counted_on = found[month]
@@ -132,33 +146,40 @@ class CountStore:
                 refused[month, edition] = "unavailable"
         return refused
 
-    def _open_months(self, connection: Connection, months: Iterable[str]) -> None:
-        for month in sorted(months):
-            open_month(connection, month, self._edition)
-
     def edition_of(self, month: str) -> str:
         """The edition that a month is counted on; decided now when its year is new."""
-        with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+        with self._writing() as connection:
             return open_month(connection, month, self._edition)
 
-    def beat(self, host: str, spooled: int, *, stopped: bool = False) -> None:
-        """Tell the store that this host lives, and how many batches wait on its disk."""
-        with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
-            connection.exec_driver_sql(self._sql.beat, (host, int(time.time()), spooled, stopped))
+    def beat(self, host: str, spooled: int, *, oldest: int | None = None, stopped: bool = False) -> None:
+        """Tell the store that this host lives, how many batches wait on its disk, and since when the oldest does."""
+        with self._writing() as connection:
+            connection.exec_driver_sql(self._sql.beat, (host, int(time.time()), spooled, oldest, stopped))
 
     def forget_old_keys(self) -> None:
-        """Remove keys and batch ids of more than a week ago, unless a host may still deliver such old ones."""
-        with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
-            found = connection.exec_driver_sql(
-                "SELECT min(seen_at) FROM host WHERE NOT stopped OR spooled > 0"
+        """Remove keys and batch ids of more than a week ago, unless a host may still deliver such old ones.
+
+        A little at a time: contacts are waiting to be counted meanwhile.
+        """
+        with self._engine.connect() as connection:
+            oldest = connection.exec_driver_sql(
+                "SELECT min(CASE WHEN oldest < seen_at THEN oldest ELSE seen_at END) FROM host"
+                " WHERE NOT stopped OR spooled > 0"
             ).scalar()
-            oldest = _day() if found is None else min(_day(), int(found) // 86_400)
-            for table in ("event_key", "batch"):
-                connection.exec_driver_sql(f"DELETE FROM {table} WHERE day < {oldest - _KEPT_DAYS:d}")  # noqa: S608
+        before = min(int(time.time()), oldest or int(time.time())) // 86_400 - _KEPT_DAYS
+        for table, key in (("event_key", "hash"), ("batch", "id")):
+            some = f"SELECT {key} FROM {table} WHERE day < {before:d} LIMIT {_FORGOTTEN_AT_ONCE:d}"  # noqa: S608
+            removed = _FORGOTTEN_AT_ONCE
+            while removed == _FORGOTTEN_AT_ONCE:
+                with self._writing() as connection:
+                    removed = connection.exec_driver_sql(
+                        f"DELETE FROM {table} WHERE {key} IN ({some})"  # noqa: S608
+                    ).rowcount
 
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
+        self._turn.close()
 
 
 def open_month(connection: Connection, month: str, edition: str) -> str:
@@ -169,13 +190,15 @@ def open_month(connection: Connection, month: str, edition: str) -> str:
     return str(connection.execute(_EDITION, {"year": year}).scalar_one())
 
 
-def _sum(batch: Batch, committed: Committed) -> tuple[Counter[Cell], Counter[tuple[str, str]]]:
+def _sum(
+    unkeyed: Mapping[tuple[str, str], Counter[Cell]], keyed: Sequence[Event], committed: Committed
+) -> tuple[Counter[Cell], Counter[tuple[str, str]]]:
     """The cells to add, and by month and specialty what came too late."""
-    refused, seen = committed.refused, set[str]()
+    seen = set[str]()
     added: Counter[Cell] = Counter()
     too_late: Counter[tuple[str, str]] = Counter()
-    for place, cells in batch.unkeyed.items():
-        if place in refused:
+    for place, cells in unkeyed.items():
+        if place in committed.refused:
             for cell, n in cells.items():
                 if cell[0] == 0:
                     too_late[str(cell[1]), str(cell[2])] += n
@@ -184,11 +207,10 @@ def _sum(batch: Batch, committed: Committed) -> tuple[Counter[Cell], Counter[tup
         else:
             added = cells.copy()
     new = []
-    for event in batch.keyed:
-        if not committed.new.issuperset(event.hashes) or not seen.isdisjoint(event.hashes):
+    for event in keyed:
+        if not committed.is_first(event, seen):
             continue
-        seen.update(event.hashes)
-        if event.place in refused:
+        if event.place in committed.refused:
             too_late[str(event.cells[0][1]), str(event.cells[0][2])] += 1
         else:
             new.append(event.cells)
@@ -205,24 +227,44 @@ class _Turn:
 
     def __init__(self, engine: Engine) -> None:
         self._path = f"{engine.url.database}.turn" if is_sqlite(engine) else None
-        self._file: IO[str] | None = None
+        self._among_threads = threading.Lock()
+        self._file = -1
 
     def __enter__(self) -> None:
-        if self._path:
-            self._file = Path(self._path).open("w")
+        if self._path is None:
+            return
+        self._among_threads.acquire()
+        with suppress(OSError):  # a full disk: SQLite's own lock still holds, only slower
+            if self._file < 0:
+                self._file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def __exit__(self, *_: object) -> None:
-        if self._file:
-            self._file.close()
+        if self._path is None:
+            return
+        if self._file >= 0:
+            with suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._among_threads.release()
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    __del__ = close
 
 
 # ------------------------------------------------------------------- one statement a kind, in key order
 
 
-def _rows(kind: int, cells: Counter[Cell]) -> list[tuple[Any, ...]]:
+def _rows(cells: Counter[Cell]) -> list[list[tuple[Any, ...]]]:
+    """The rows of each kind."""
+    rows: list[list[tuple[Any, ...]]] = [[] for _ in KINDS]
     # In key order everywhere: two batches that lock the same rows in different orders deadlock.
-    return [(*cell[1:], cells[cell]) for cell in sorted(c for c in cells if c[0] == kind)]
+    for cell in sorted(cells):
+        rows[int(cell[0])].append((*cell[1:], cells[cell]))
+    return rows
 
 
 def _columns(table: Table) -> tuple[list[str], list[str]]:
@@ -231,8 +273,8 @@ def _columns(table: Table) -> tuple[list[str], list[str]]:
 
 class _Sqlite:
     beat = (
-        "INSERT INTO host (id, seen_at, spooled, stopped) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
-        " SET seen_at = excluded.seen_at, spooled = excluded.spooled, stopped = excluded.stopped"
+        "INSERT INTO host (id, seen_at, spooled, oldest, stopped) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+        " seen_at = excluded.seen_at, spooled = excluded.spooled, oldest = excluded.oldest, stopped = excluded.stopped"
     )
 
     def __init__(self) -> None:
@@ -269,8 +311,8 @@ class _Sqlite:
         return {month: (state, edition) for month, state, edition in rows}
 
     def add(self, connection: Connection, cells: Counter[Cell]) -> None:
-        for kind, statement in enumerate(self._upserts):
-            if rows := _rows(kind, cells):
+        for statement, rows in zip(self._upserts, _rows(cells), strict=True):
+            if rows:
                 connection.exec_driver_sql(statement, (json.dumps(rows),))
 
     def add_late(self, connection: Connection, contacts: Counter[tuple[str, str]]) -> None:
@@ -316,8 +358,7 @@ class _Postgresql:
 
     def add(self, connection: Connection, cells: Counter[Cell]) -> None:
         parameters: list[Any] = []
-        for kind, width in enumerate(self._widths):
-            rows = _rows(kind, cells)
+        for width, rows in zip(self._widths, _rows(cells), strict=True):
             parameters += map(list, zip(*rows, strict=True)) if rows else [[]] * width
         connection.exec_driver_sql(self._all, tuple(parameters))
 

@@ -5,6 +5,7 @@ Plain functions rather than the framework's dependencies: solving two of those t
 
 from fastapi import Request
 
+from app.counting import Counts
 from app.counts.intake import Intake
 from app.current import CurrentRelease
 from app.enrichment import Rules
@@ -43,6 +44,12 @@ def intake_of(request: Request) -> Intake | None:
     """Where contacts are counted; None where they cannot be."""
     intake: Intake | None = request.app.state.intake
     return intake
+
+
+def counts_of(request: Request) -> Counts:
+    """Published tables and exact counts."""
+    counts: Counts = request.app.state.counts
+    return counts
 
 
 def client_of(_: Request) -> str:

@@ -160,6 +160,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(32), primary_key=True, nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.Column("spooled", sa.BigInteger(), nullable=False),
+        sa.Column("oldest", sa.BigInteger(), nullable=True),
         sa.Column("stopped", sa.Boolean(), nullable=False),
         comment="Hosts that write here, and whether each has anything left to deliver.",
     )
@@ -240,17 +241,25 @@ def downgrade() -> None:
 
 # What must hold whoever writes, this service or a hand at the database's own prompt:
 #   cells change only while their month is open, and on the edition of their year;
-#   a month goes from open to closed to sealed and never back;
+#   a month begins open, on its year's edition, goes to closed and to sealed, and never back;
 #   what was published never changes, and nothing is added to a sealed month;
 #   the specialties with rows of their own do not change once a month of their year is published.
 
 _CELLS = ("flow", "one_way", "organisation_total", "age_sex", "completeness", "waiting_list", "waiting_list_snapshot")
 _ON_AN_EDITION = ("flow", "one_way", "age_sex", "waiting_list", "waiting_list_snapshot")
 _PUBLISHED = ("publication", "published_row")
+_STAYS = {
+    "financial_year": ("year",),
+    "month": ("month",),
+    "publication": ("name", "period"),
+    "published_row": ("name", "period", "position"),
+    "exact_read": ("id",),
+}
 _FUNCTIONS = (
     "month_is_open",
     "month_is_open_on_edition",
     "never_changes",
+    "month_begins_open",
     "month_goes_forward",
     "month_is_closed",
     "year_is_unpublished",
@@ -284,9 +293,25 @@ def _guard_sqlite() -> None:
         f"{forward} OR NEW.month <> OLD.month OR NEW.year <> OLD.year OR NEW.edition <> OLD.edition",
         "a month only goes forward",
     )
+    _sqlite_trigger(
+        "month",
+        "INSERT",
+        "NEW.state <> 'open' OR (SELECT edition FROM financial_year WHERE year = NEW.year) IS NOT NEW.edition"
+        " OR NEW.year <> substr(NEW.month, 1, 4) - (substr(NEW.month, 6) < '04')",
+        "a month begins open, on the edition of its year",
+    )
     for table in (*_PUBLISHED, "financial_year", "exact_read"):
         for event in ("UPDATE", "DELETE"):
             _sqlite_trigger(table, event, "1", "this never changes")
+    # REPLACE removes what is in its way without a word to the triggers above. Months and years are inserted with
+    # ON CONFLICT DO NOTHING, so there the row is left out, as that would.
+    for table, key in _STAYS.items():
+        same = " AND ".join(f"{name} = NEW.{name}" for name in key)
+        refuse = "IGNORE" if table in ("financial_year", "month") else "ABORT, 'this never changes'"
+        op.execute(
+            f"CREATE TRIGGER {table}_replace BEFORE INSERT ON {table}"  # noqa: S608
+            f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) BEGIN SELECT RAISE({refuse}); END"
+        )
     closed = "(SELECT state FROM month WHERE month = NEW.month) IS NOT 'closed'"
     _sqlite_trigger("publication", "INSERT", closed, "a sealed month takes nothing more")
     row_closed = (
@@ -294,8 +319,8 @@ def _guard_sqlite() -> None:
         " WHERE p.name = NEW.name AND p.period = NEW.period) IS NOT 'closed'"
     )
     _sqlite_trigger("published_row", "INSERT", row_closed, "a sealed month takes nothing more")
-    for event, row in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD")):
-        published = f"EXISTS (SELECT 1 FROM month WHERE year = {row}.year AND state = 'sealed')"
+    for event, years in (("INSERT", "NEW.year"), ("UPDATE", "OLD.year, NEW.year"), ("DELETE", "OLD.year")):
+        published = f"EXISTS (SELECT 1 FROM month WHERE year IN ({years}) AND state = 'sealed')"  # noqa: S608
         _sqlite_trigger("reporting_unit", event, published, "this year is published already")
 
 
@@ -325,6 +350,15 @@ def _guard_postgresql() -> None:
         CREATE FUNCTION never_changes() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN RAISE EXCEPTION 'this never changes' USING ERRCODE = 'integrity_constraint_violation'; END $$""")
     op.execute("""
+        CREATE FUNCTION month_begins_open() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.state = 'open' AND NEW.edition = (SELECT edition FROM financial_year WHERE year = NEW.year)
+                AND NEW.year = left(NEW.month, 4)::int - (right(NEW.month, 2) < '04')::int THEN RETURN NEW;
+            END IF;
+            RAISE EXCEPTION 'a month begins open, on the edition of its year'
+                USING ERRCODE = 'integrity_constraint_violation';
+        END $$""")
+    op.execute("""
         CREATE FUNCTION month_goes_forward() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             IF TG_OP = 'DELETE' THEN
@@ -339,10 +373,10 @@ def _guard_postgresql() -> None:
         DECLARE found_state text;
         BEGIN
             IF TG_TABLE_NAME = 'publication' THEN
-                SELECT state INTO found_state FROM month WHERE month.month = NEW.month;
+                SELECT m.state INTO found_state FROM month m WHERE m.month = NEW.month FOR SHARE;
             ELSE
                 SELECT m.state INTO found_state FROM publication p JOIN month m ON m.month = p.month
-                WHERE p.name = NEW.name AND p.period = NEW.period;
+                WHERE p.name = NEW.name AND p.period = NEW.period FOR SHARE OF m;
             END IF;
             IF found_state IS DISTINCT FROM 'closed' THEN
                 RAISE EXCEPTION 'a sealed month takes nothing more' USING ERRCODE = 'integrity_constraint_violation';
@@ -351,9 +385,10 @@ def _guard_postgresql() -> None:
         END $$""")
     op.execute("""
         CREATE FUNCTION year_is_unpublished() RETURNS trigger LANGUAGE plpgsql AS $$
-        DECLARE changed_year smallint := CASE WHEN TG_OP = 'INSERT' THEN NEW.year ELSE OLD.year END;
+        DECLARE changed smallint[] := CASE TG_OP
+            WHEN 'INSERT' THEN ARRAY[NEW.year] WHEN 'DELETE' THEN ARRAY[OLD.year] ELSE ARRAY[OLD.year, NEW.year] END;
         BEGIN
-            IF EXISTS (SELECT 1 FROM month WHERE year = changed_year AND state = 'sealed') THEN
+            IF EXISTS (SELECT 1 FROM month WHERE year = ANY(changed) AND state = 'sealed') THEN
                 RAISE EXCEPTION 'this year is published already' USING ERRCODE = 'integrity_constraint_violation';
             END IF;
             RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
@@ -374,12 +409,15 @@ def _guard_postgresql() -> None:
             " WHEN (NEW.month IS DISTINCT FROM OLD.month) EXECUTE FUNCTION never_changes()"
         )
         _never(table, "TRUNCATE")
+    op.execute("CREATE TRIGGER month_insert BEFORE INSERT ON month FOR EACH ROW EXECUTE FUNCTION month_begins_open()")
     op.execute(
         "CREATE TRIGGER month_changes BEFORE UPDATE OR DELETE ON month FOR EACH ROW"
         " EXECUTE FUNCTION month_goes_forward()"
     )
     for table in (*_PUBLISHED, "financial_year", "exact_read"):
         _never(table, "UPDATE OR DELETE OR TRUNCATE")
+    for table in ("month", "reporting_unit"):
+        _never(table, "TRUNCATE")
     for table in _PUBLISHED:
         op.execute(
             f"CREATE TRIGGER {table}_insert BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION month_is_closed()"

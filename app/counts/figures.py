@@ -1,0 +1,293 @@
+"""Reads closed months out of the store: the figures to publish, and the structure that the seal audit needs.
+
+Figures of a table named `hidden…` are never published: a reader can work them out by subtraction, so the audit
+protects them like the others.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Connection, text
+
+from app.counts import tables
+from app.counts.cells import NO_DECILE
+from app.counts.disclosure import Choice, Structure
+from app.counts.periods import quarter_name
+from app.counts.tables import DECILES, Figure, Units
+from app.counts.vocabulary import vocabulary
+
+_BANDS: Final = (*DECILES, NO_DECILE)
+_WITH_AREA: Final = ("live", "terminated")
+_UNDER_18: Final = ("0-4", "5-9", "10-14", "15-17")
+_BETWEEN: Final = "WHERE month BETWEEN :first AND :last"
+
+
+@dataclass(slots=True)
+class Span:
+    """The months that one step of sealing looks at, and which tables of them are published already or now."""
+
+    months: Sequence[str]  # all of one financial year, in order
+    quarters: Sequence[str] = ()
+    year: str | None = None
+
+
+@dataclass(slots=True)
+class Figures:
+    """What may be published of a span, exactly, and how contacts make it up."""
+
+    counts: dict[Figure, int] = field(default_factory=dict)
+    structure: Structure | None = None
+    slots: list[Figure] = field(default_factory=list)  # the figure of each slot of the structure
+
+
+def read(connection: Connection, span: Span, units: Units) -> Figures:
+    """Every figure of a span, zeros included."""
+    reader = _Reader(connection, span, units)
+    reader.flows()
+    reader.completeness()
+    reader.waiting_lists()
+    if span.year:
+        reader.one_ways(span.year)
+        reader.totals(span.year)
+        reader.under_18(span.year)
+    return reader.figures()
+
+
+class _Reader:
+    def __init__(self, connection: Connection, span: Span, units: Units) -> None:
+        self._connection, self._span, self._units = connection, span, units
+        self._found: Counter[Figure] = Counter()
+        self._atoms: Counter[tuple[str, str, str, str]] = Counter()  # month, unit, band, outcome
+        self._slots: dict[Figure, int] = {}
+        self._grids: list[Figure] = []
+
+    def _rows(self, statement: str) -> Iterable[Any]:
+        months = self._span.months
+        return self._connection.execute(text(statement), {"first": months[0], "last": months[-1]})
+
+    def _add_grid(self, table: str, period: str, clients: Iterable[str] = (), lads: Iterable[str] = ()) -> None:
+        self._grids += tables.grid(table, period, self._units, clients, lads)
+
+    def flows(self) -> None:
+        """T1, T6, T2, T3 and T4."""
+        for month in self._span.months:
+            self._add_grid("specialty_core20", month)
+            self._add_grid("organisation_outcome", month)
+        for quarter in self._span.quarters:
+            self._add_grid("specialty_dna_core20", quarter)
+        if self._span.year:
+            self._add_grid("specialty_decile", self._span.year)
+            self._add_grid("specialty_dna_quintile", self._span.year)
+        for month, specialty, outcome, band, n in self._rows(
+            f"SELECT month, specialty, outcome, band, sum(n) FROM flow {_BETWEEN} GROUP BY 1, 2, 3, 4"  # noqa: S608
+        ):
+            kind = (month, self._units.of(specialty), band if band in DECILES else NO_DECILE, outcome)
+            self._atoms[kind] += int(n)
+        for kind, n in self._atoms.items():
+            for figure in self._families(*kind):
+                if figure is not None:
+                    self._found[figure] += n
+
+    def _families(self, month: str, unit: str, band: str, outcome: str) -> list[Figure | None]:
+        """What one contact of a kind is counted in; always as many, None for what it is not counted in."""
+        families: list[Figure | None] = list(tables.month_figures(month, unit, band, outcome))
+        quarter = quarter_name(month)
+        if quarter in self._span.quarters:
+            dna, denominator = tables.quarter_figures(quarter, unit, band, outcome)
+            families += [
+                dna,
+                denominator,
+                *_complements("quarter", quarter, unit, tables.core20_of(band), dna, denominator),
+            ]
+        else:
+            families += [None] * 4
+        if self._span.year:
+            decile, dna, denominator = tables.year_figures(self._span.year, unit, band, outcome)
+            rest = _complements("year", self._span.year, unit, tables.quintile_of(band), dna, denominator)
+            families += [decile, dna, denominator, *rest]
+        else:
+            families += [None] * 5
+        return families
+
+    def completeness(self) -> None:
+        """T11."""
+        found = list(self._rows(f"SELECT month, client, status, n FROM completeness {_BETWEEN}"))  # noqa: S608
+        for month in self._span.months:
+            clients = sorted({row.client for row in found if row.month == month})
+            self._add_grid("completeness", month, clients=clients)
+        for month, client, status, n in found:
+            figure = Figure("completeness", month, dimension="postcode_status", category=status, client=client)
+            self._found[figure] += int(n)
+
+    def waiting_lists(self) -> None:
+        """T10, of months whose list was declared complete."""
+        complete = "SELECT month FROM waiting_list_snapshot s WHERE complete AND month BETWEEN :first AND :last"
+        months = [row.month for row in self._rows(complete)]
+        for month in months:
+            self._add_grid("waiting_list", month)
+        for month, specialty, wait, band, n in self._rows(
+            f"SELECT month, specialty, wait_band, band, sum(n) FROM waiting_list {_BETWEEN} GROUP BY 1, 2, 3, 4"  # noqa: S608
+        ):
+            if month not in months:
+                continue
+            base = Figure(
+                "waiting_list", month, self._units.of(specialty), core20=tables.core20_of(band), dimension="wait"
+            )
+            within = wait == vocabulary().wait_grid[0]
+            self._found[base._replace(category="within_18_weeks" if within else "over_18_weeks")] += int(n)
+            if wait in vocabulary().wait_grid[4:]:
+                self._found[base._replace(category="over_52_weeks")] += int(n)
+
+    def one_ways(self, year: str) -> None:
+        """T5, and ethnicity of T9."""
+        for table in ("specialty_sex", "specialty_age", "organisation_ethnicity"):
+            self._add_grid(table, year)
+        for specialty, quintile, dimension, value, n in self._rows(
+            f"SELECT specialty, quintile, dimension, value, sum(n) FROM one_way {_BETWEEN} GROUP BY 1, 2, 3, 4"  # noqa: S608
+        ):
+            if dimension == "ethnic_category":
+                figure = Figure("organisation_ethnicity", year, imd_quintile=quintile)
+            else:
+                table = "specialty_sex" if dimension == "sex" else "specialty_age"
+                figure = Figure(table, year, self._units.of(specialty))
+            self._found[figure._replace(dimension=dimension, category=value)] += int(n)
+
+    def totals(self, year: str) -> None:
+        """Inclusion groups, access needs and districts of T9."""
+        found = list(
+            self._rows(f"SELECT dimension, value, sum(n) AS n FROM organisation_total {_BETWEEN} GROUP BY 1, 2")  # noqa: S608
+        )
+        self._add_grid("organisation_inclusion", year)
+        self._add_grid("organisation_access", year)
+        self._add_grid("organisation_lad", year, lads=sorted(row.value for row in found if row.dimension == "lad"))
+        for dimension, value, n in found:
+            self._found[Figure(f"organisation_{dimension}", year, dimension=dimension, category=value)] += int(n)
+
+    def under_18(self, year: str) -> None:
+        """T8; and under-18s of other types, which nobody publishes."""
+        self._add_grid("organisation_under18_emergency", year)
+        for kind, quintile, age, n in self._rows(
+            f"SELECT type, quintile, age_band, sum(n) FROM age_sex {_BETWEEN} GROUP BY 1, 2, 3"  # noqa: S608
+        ):
+            if age in _UNDER_18:
+                emergency = kind == "emergency"
+                self._found[_under_18(year, quintile) if emergency else _other_under_18(year, quintile)] += int(n)
+
+    # ------------------------------------------------------------------------------- the structure
+
+    def figures(self) -> Figures:
+        """The counts of every figure, and the structure over them."""
+        known = set(self._grids)
+        strange = {f for f in self._found if f not in known and not f.table.startswith("hidden")}
+        if strange:
+            # A figure that no grid lists would be left out of its table: the lists and the cells have parted.
+            raise RuntimeError(f"cells hold a value that no table lists, in {sorted({f.table for f in strange})}")
+        self._slots = {figure: i for i, figure in enumerate(self._grids)}
+        kinds, counts = self._kinds()
+        atoms = np.array([[self._slot(f) for f in self._families(*kind)] for kind in kinds], np.int64)
+        choices, choosing = self._choices(kinds)
+        truth = np.array([self._found[f] for f in self._slots], np.int64)
+        structure = Structure(truth, atoms.reshape(len(kinds), 11), counts, choosing, choices)
+        return Figures({f: self._found[f] for f in self._grids}, structure, list(self._slots))
+
+    def _kinds(self) -> tuple[list[tuple[str, str, str, str]], np.ndarray[Any, np.dtype[np.int64]]]:
+        kinds = [
+            (month, unit, band, outcome)
+            for month in self._span.months
+            for unit in self._units.all()
+            for band in _BANDS
+            for outcome in vocabulary().outcome_grid
+        ]
+        return kinds, np.array([self._atoms[kind] for kind in kinds], np.int64)
+
+    def _slot(self, figure: Figure | None) -> int:
+        if figure is None:
+            return -1
+        return self._slots.setdefault(figure, len(self._slots))
+
+    def _choices(
+        self, kinds: Sequence[tuple[str, str, str, str]]
+    ) -> tuple[list[Choice], np.ndarray[Any, np.dtype[np.int64]]]:
+        """Status, sex, age, ethnic category and district: each contact of a kind takes one of each."""
+        by_choice: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for figure, slot in self._slots.items():
+            if key := _choice_of(figure):
+                by_choice[key].append(slot)
+        if self._span.year:
+            for quintile in (*tables.QUINTILES, NO_DECILE):
+                pair = (_under_18(self._span.year, quintile), _other_under_18(self._span.year, quintile))
+                by_choice["under_18", quintile] = [self._slot(figure) for figure in pair]
+        place = {key: i for i, key in enumerate(by_choice)}
+        links = self._links()
+        choices = [Choice(tuple(slots), {s: links[s] for s in slots if s in links}) for slots in by_choice.values()]
+        wanted = [
+            [
+                place.get(key, -1)
+                for key in (
+                    ("status", month, str(band != NO_DECILE)),
+                    ("sex", unit),
+                    ("age", unit),
+                    ("ethnic", tables.quintile_of(band)),
+                    ("lad",) if band != NO_DECILE else ("none",),
+                )
+            ]
+            for month, unit, band, _ in kinds
+        ]
+        return choices, np.array(wanted, np.int64).reshape(len(kinds), 5)
+
+    def _links(self) -> Mapping[int, int]:
+        """No fixed abode as a postcode's status is homelessness as an inclusion group."""
+        homeless = next(
+            (s for f, s in self._slots.items() if f.table == "organisation_inclusion" and f.category == "homelessness"),
+            None,
+        )
+        if homeless is None:
+            return {}
+        return {
+            s: homeless for f, s in self._slots.items() if f.table == "completeness" and f.category == "no_fixed_abode"
+        }
+
+
+def _choice_of(figure: Figure) -> tuple[str, ...] | None:
+    match figure.table:
+        case "completeness":
+            return ("status", figure.period, str(figure.category in _WITH_AREA))
+        case "specialty_sex":
+            return ("sex", figure.unit)
+        case "specialty_age":
+            return ("age", figure.unit)
+        case "organisation_ethnicity":
+            return ("ethnic", figure.imd_quintile)
+        case "organisation_lad":
+            return ("lad",)
+    return None
+
+
+def _under_18(year: str, quintile: str) -> Figure:
+    return Figure(
+        "organisation_under18_emergency",
+        year,
+        contact_type="emergency",
+        imd_quintile=quintile,
+        dimension="age_band",
+        category="0-17",
+    )
+
+
+def _other_under_18(year: str, quintile: str) -> Figure:
+    return Figure("hidden_under_18", year, imd_quintile=quintile)
+
+
+def _complements(
+    table: str, period: str, unit: str, part: str, dna: Figure | None, denominator: Figure | None
+) -> tuple[Figure | None, Figure | None]:
+    """What a reader gets by subtraction: attended, and neither attended nor missed."""
+    if part == NO_DECILE:
+        return None, None
+    base = Figure(f"hidden_{table}", period, unit, core20=part)
+    if denominator is None:
+        return None, base._replace(outcome="neither")
+    return (None if dna else base._replace(outcome="attended")), None

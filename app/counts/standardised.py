@@ -1,0 +1,72 @@
+"""Age-standardised rates of the organisation's contacts, published as whole numbers per 1,000 and as nothing else."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, select, text
+
+from app.counts.disclosure import Rule
+from app.counts.periods import financial_year
+from app.counts.schema import month as month_table
+from app.counts.schema import population
+from app.counts.tables import QUINTILES, STANDARDISED_TYPES, Figure
+from app.inequality.measures import ESP2013, directly_standardised_rate
+
+_LEAST_EVENTS = 10  # OHID gives no directly standardised rate of fewer
+_AROUND = (-2, -1, 1, 2)
+
+
+class StandardisedRates:
+    """Reads T7. A rate from which a small count at one age could be worked out is withheld."""
+
+    def __init__(self, connection: Connection, rule: Rule) -> None:
+        self._connection, self._rule = connection, rule
+
+    def read(self, months: Sequence[str], year: str) -> dict[Figure, int | None]:
+        """Rates per 1,000 residents; None where withheld, empty where no population is loaded."""
+        residents = self._residents(months[0])
+        if not residents:
+            return {}
+        contacts = self._contacts(months)
+        return {
+            Figure("organisation_standardised", year, contact_type=kind, imd_quintile=quintile): self._rate(
+                contacts[kind, quintile], residents.get(quintile, {})
+            )
+            for kind in STANDARDISED_TYPES
+            for quintile in QUINTILES
+        }
+
+    def _residents(self, month: str) -> dict[str, dict[str, int]]:
+        edition = self._connection.execute(
+            select(month_table.c.edition).where(month_table.c.year == financial_year(month)).limit(1)
+        ).scalar_one()
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        for row in self._connection.execute(select(population).where(population.c.edition == edition)):
+            found[row.quintile][row.age_band] = int(row.persons)
+        return found
+
+    def _contacts(self, months: Sequence[str]) -> Mapping[tuple[str, str], dict[str, int]]:
+        statement = text(
+            "SELECT type, quintile, age_band, sum(n) FROM age_sex WHERE month BETWEEN :first AND :last GROUP BY 1, 2, 3"
+        )
+        found: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        for kind, quintile, age, n in self._connection.execute(statement, {"first": months[0], "last": months[-1]}):
+            found[kind, quintile][age] = int(n)
+        return found
+
+    def _rate(self, events: Mapping[str, int], residents: Mapping[str, int]) -> int | None:
+        """The rate, unless one contact more or less at an age with few of them would show in it."""
+        of_known_age = {band: events.get(band, 0) for band in ESP2013}
+        if sum(of_known_age.values()) < _LEAST_EVENTS or any(residents.get(band, 0) <= 0 for band in ESP2013):
+            return None
+        shown = _per_thousand(of_known_age, residents)
+        for band, n in of_known_age.items():
+            if self._rule.is_small(n):
+                others = [of_known_age | {band: n + by} for by in _AROUND if n + by >= 0]
+                if any(_per_thousand(other, residents) != shown for other in others):
+                    return None
+        return shown
+
+
+def _per_thousand(events: Mapping[str, int], residents: Mapping[str, int]) -> int:
+    return round(1000 * directly_standardised_rate(dict(events), dict(residents)))

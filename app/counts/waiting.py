@@ -1,0 +1,101 @@
+"""The waiting list at a month's end: a stock, replaced whole, valid only once it is declared complete."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, insert
+
+from app.counts.cells import band_of
+from app.counts.periods import today
+from app.counts.schema import waiting_list, waiting_list_snapshot
+from app.counts.store import open_month
+from app.counts.vocabulary import ABSENT, UNRECOGNISED, vocabulary, wait_band
+from app.enrichment import Rules, enrich
+from app.lookup.index import Index
+
+
+class Waiting(NamedTuple):
+    """One person waiting."""
+
+    postcode: str | None
+    specialty: str
+    weeks: float
+
+
+class WaitingListError(Exception):
+    """A list that cannot be taken as it is; the message names the line and the column, never a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Which list this is."""
+
+    id: str
+    month: str
+    edition: str
+
+
+def read_waiting(line: int, row: Mapping[str, str | None]) -> Waiting:
+    """One line with `postcode`, `specialty` and `weeks`; WaitingListError where a value means nothing."""
+    specialty = (row.get("specialty") or "").strip()
+    if specialty and specialty not in vocabulary().specialties:
+        if not (len(specialty) == 3 and specialty.isascii() and specialty.isdigit()):
+            raise WaitingListError(f"Line {line}: `specialty` is not a treatment function code.")
+        specialty = UNRECOGNISED
+    try:
+        weeks = float(row.get("weeks") or "")
+        wait_band(weeks)
+    except ValueError:
+        raise WaitingListError(f"Line {line}: `weeks` is not a number of weeks.") from None
+    return Waiting(row.get("postcode"), specialty or ABSENT, weeks)
+
+
+def replace_waiting_list(
+    engine: Engine, snapshot: Snapshot, people: Iterable[Waiting], index: Index, rules: Rules, *, expected: int | None
+) -> int:
+    """Replace a month's list by this one; how many people it holds. All of it is taken, or none.
+
+    It is declared complete by having been read to its end and, where `expected` says how many people it holds,
+    by holding as many.
+    """
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        edition = open_month(connection, snapshot.month, snapshot.edition)
+        counts = _counted(people, edition, index, rules)
+        total = sum(counts.values())
+        if expected is not None and total != expected:
+            raise WaitingListError(f"The list holds {total:,} people, not {expected:,}: nothing was taken.")
+        _write(connection, snapshot, edition, counts, total)
+    return total
+
+
+def _counted(people: Iterable[Waiting], edition: str, index: Index, rules: Rules) -> Counter[tuple[str, str, str]]:
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for person in people:
+        band, _ = band_of(enrich(person.postcode, index, rules), edition)
+        counts[person.specialty, wait_band(person.weeks), band] += 1
+    return counts
+
+
+def _write(
+    connection: Connection, snapshot: Snapshot, edition: str, counts: Counter[tuple[str, str, str]], total: int
+) -> None:
+    for table in (waiting_list, waiting_list_snapshot):
+        connection.execute(table.delete().where(table.c.month == snapshot.month))
+    connection.execute(
+        insert(waiting_list_snapshot).values(
+            month=snapshot.month,
+            snapshot=snapshot.id,
+            edition=edition,
+            complete=True,
+            patients=total,
+            received_on=today().isoformat(),
+        )
+    )
+    rows = [
+        {"month": snapshot.month, "specialty": s, "wait_band": w, "edition": edition, "band": b, "n": n}
+        for (s, w, b), n in sorted(counts.items())
+    ]
+    if rows:
+        connection.execute(insert(waiting_list), rows)

@@ -1,0 +1,1 @@
+"""Measures of inequality, computed from published parts only."""

@@ -1,0 +1,283 @@
+"""Sealing: once, in order, for ever, and only what nobody can still add to."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Engine
+
+from app.context.summary import Summaries
+from app.counts import seal as sealing
+from app.counts.disclosure import Rule
+from app.counts.published import PublishedTables
+from app.counts.seal import SealError, declare_units, months_due, seal
+from app.counts.store import Batch, CountStore
+from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
+from app.enrichment import Rules
+from app.lookup.index import Index
+from tests.databases import opened
+from tests.sealed_store import PUBLISHER, YEAR, event, fill, sealed
+from tests.unit.counts.events import run, stored, value
+
+
+@pytest.fixture
+def engine(store_url: str) -> Iterator[Engine]:
+    with opened(store_url) as engine:
+        yield engine
+
+
+@pytest.fixture
+def sqlite(sqlite_url: str) -> Iterator[Engine]:
+    with opened(sqlite_url) as engine:
+        yield engine
+
+
+def everything(engine: Engine) -> list[tuple[object, ...]]:
+    """All that was ever published."""
+    with engine.connect() as connection:
+        return [
+            tuple(row)
+            for table in ("publication", "published_row")
+            for row in connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY 1, 2, 3")
+        ]
+
+
+def test_a_year_is_sealed_month_by_month_with_every_table_that_is_due(engine: Engine) -> None:
+    sealed(engine, YEAR)
+    with engine.connect() as connection:
+        published = Counter(
+            tuple(row) for row in connection.exec_driver_sql("SELECT name, period FROM publication").fetchall()
+        )
+    names = Counter(name for name, _ in published)
+    assert names["specialty_core20"] == names["organisation_outcome"] == names["completeness"] == 12
+    assert names["specialty_dna_core20"] == 4
+    assert names["specialty_decile"] == names["organisation_ethnicity"] == names["organisation_standardised"] == 1
+    assert "waiting_list" not in names
+    assert set(published.values()) == {1}
+
+
+def test_what_is_sealed_never_changes_and_sealing_again_does_nothing(engine: Engine) -> None:
+    sealed(engine, YEAR[:3])
+    before = everything(engine)
+    CountStore(engine, "IoD2025").commit(Batch.of([event(YEAR[0])]))
+    assert [seal(engine, month, PUBLISHER) for month in YEAR[:3]] == [None] * 3
+    assert everything(engine) == before
+    assert stored(engine, YEAR[0]) == 300
+
+
+def test_months_are_sealed_in_order_and_only_when_they_are_over(sqlite: Engine) -> None:
+    fill(sqlite, YEAR[:2])
+    with pytest.raises(SealError, match="2024-04 comes first"):
+        seal(sqlite, "2024-05", PUBLISHER)
+    with pytest.raises(SealError, match="not over"):
+        seal(sqlite, "2999-01", PUBLISHER)
+    assert months_due(sqlite)[:2] == YEAR[:2]
+    seal(sqlite, "2024-04", PUBLISHER)
+    assert months_due(sqlite)[0] == "2024-05"
+
+
+def test_a_month_without_any_contact_between_others_is_sealed_as_empty(sqlite: Engine) -> None:
+    fill(sqlite, ["2024-04", "2024-06"])
+    assert months_due(sqlite, "2024-07") == ["2024-04", "2024-05", "2024-06"]
+    for month in ("2024-04", "2024-05", "2024-06"):
+        seal(sqlite, month, PUBLISHER)
+    rows = PublishedTables(sqlite).choose("organisation_outcome", "2024-05").rows
+    assert {row["n"] for row in rows} == {0}
+
+
+def test_a_host_that_may_still_deliver_prevents_sealing_until_it_is_given_up(engine: Engine) -> None:
+    fill(engine, ["2024-04"])
+    store = CountStore(engine, "IoD2025")
+    store.beat("host-a", 2)
+    with pytest.raises(SealError, match="host-a still holds 2 batches"):
+        seal(engine, "2024-04", PUBLISHER)
+    run(engine, f"UPDATE host SET spooled = 0, seen_at = {int(time.time()) - 500}")
+    with pytest.raises(SealError, match="host-a has been silent"):
+        seal(engine, "2024-04", PUBLISHER)
+    assert seal(engine, "2024-04", PUBLISHER, without=["host-a"]) is not None
+
+
+def test_a_host_that_stopped_with_nothing_left_does_not_prevent_sealing(sqlite: Engine) -> None:
+    fill(sqlite, ["2024-04"])
+    CountStore(sqlite, "IoD2025").beat("host-a", 0, stopped=True)
+    run(sqlite, "UPDATE host SET seen_at = 0")
+    assert seal(sqlite, "2024-04", PUBLISHER) is not None
+
+
+def test_a_sealing_that_was_interrupted_goes_on_where_it_stopped(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(engine, ["2024-04"])
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sealing, "_publish", cut)
+        with pytest.raises(KeyboardInterrupt):
+            seal(engine, "2024-04", PUBLISHER)
+    assert value(engine, "SELECT state FROM month") == "closed"
+    assert everything(engine) == []
+    assert seal(engine, "2024-04", PUBLISHER) is not None
+    assert value(engine, "SELECT state FROM month") == "sealed"
+
+
+def test_two_sealings_at_once_publish_once(engine: Engine) -> None:
+    fill(engine, ["2024-04"])
+    failures: list[BaseException] = []
+
+    def one() -> None:
+        try:
+            seal(engine, "2024-04", PUBLISHER)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert value(engine, "SELECT count(*) FROM publication WHERE name = 'specialty_core20'") == 1
+
+
+def test_a_batch_that_races_a_sealing_is_counted_before_it_or_refused(engine: Engine) -> None:
+    fill(engine, ["2024-04"], contacts=50)
+    outcomes: Counter[str] = Counter()
+    lock, begin = threading.Lock(), threading.Event()
+
+    def write() -> None:
+        store = CountStore(engine, "IoD2025")
+        begin.wait()
+        for _ in range(40):
+            one = event("2024-04")
+            outcome = store.commit(Batch.of([one])).outcome(one, set())
+            with lock:
+                outcomes[outcome] += 1
+
+    threads = [threading.Thread(target=write) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    begin.set()
+    while sum(outcomes.values()) < 10:  # the race must be on
+        time.sleep(0.001)
+    seal(engine, "2024-04", PUBLISHER)
+    for thread in threads:
+        thread.join()
+    assert set(outcomes) <= {"counted", "sealed"}
+    assert stored(engine, "2024-04") == 50 + outcomes["counted"]
+    shown = sum(row["n"] or 0 for row in PublishedTables(engine).choose("specialty_core20").rows)
+    assert abs(shown - stored(engine, "2024-04")) <= 20
+
+
+def test_specialties_have_rows_of_their_own_by_the_year_before_and_keep_them(sqlite: Engine) -> None:
+    fill(sqlite, ["2024-03"], contacts=300)  # 340 has half of them
+    publisher = replace(PUBLISHER, least_specialty=100)
+    seal(sqlite, "2024-03", publisher)
+    fill(sqlite, ["2024-04"], contacts=30)
+    seal(sqlite, "2024-04", publisher)
+    units = {row["specialty"] for row in PublishedTables(sqlite).choose("specialty_core20", "2024-04").rows}
+    assert units == {"340", "all_other"}
+    first = {row["specialty"] for row in PublishedTables(sqlite).choose("specialty_core20", "2024-03").rows}
+    assert first == {"all_other"}
+
+
+def test_declared_specialties_cannot_change_once_their_year_is_published(sqlite: Engine) -> None:
+    sealed(sqlite, ["2024-04"])
+    with (
+        pytest.raises(Exception, match="published already"),
+        sqlite.connect().execution_options(writes=True) as connection,
+        connection.begin(),
+    ):
+        declare_units(connection, 2024, ["501"], "declared")
+
+
+def test_the_rule_cannot_change_within_a_financial_year(sqlite: Engine) -> None:
+    sealed(sqlite, ["2024-04"])
+    fill(sqlite, ["2024-05"])
+    with pytest.raises(SealError, match="another rule"):
+        seal(sqlite, "2024-05", replace(PUBLISHER, rule=Rule(suppress_up_to=9)))
+
+
+def test_a_year_in_which_counting_began_late_says_which_months_it_holds(sqlite: Engine) -> None:
+    sealed(sqlite, ["2025-02", "2025-03"])
+    said = PublishedTables(sqlite).choose("specialty_decile", "2024-25").sentence
+    assert "it holds February 2025 to March 2025 only" in said
+    assert "only" not in PublishedTables(sqlite).choose("specialty_core20", "2025-03").sentence
+
+
+def test_an_edition_holds_for_a_financial_year_and_its_change_is_a_labelled_break(sqlite: Engine) -> None:
+    old, new = (CountStore(sqlite, edition) for edition in ("IoD2019", "IoD2025"))
+    old.commit(Batch.of([event("2024-03", edition="IoD2019")] * 200))
+    assert new.edition_of("2024-03") == "IoD2019"
+    new.commit(Batch.of([event("2024-04")] * 200))
+    for month in ("2024-03", "2024-04"):
+        seal(sqlite, month, PUBLISHER)
+    chosen = PublishedTables(sqlite).choose("specialty_core20", "all")
+    assert [b["period"] for b in chosen.breaks] == ["2024-04"]
+    assert {(row["period"], row["imd_edition"]) for row in chosen.rows} == {
+        ("2024-03", "IoD2019"),
+        ("2024-04", "IoD2025"),
+    }
+
+
+def test_a_waiting_list_is_replaced_whole_or_not_at_all(sqlite: Engine, index: Index, rules: Rules) -> None:
+    people = [Waiting("NG1 1AA", "340", 20.0)] * 30 + [Waiting(None, "340", 3.0)] * 9
+    snapshot = Snapshot("list 1", "2024-04", "IoD2025")
+    assert replace_waiting_list(sqlite, snapshot, people, index, rules, expected=39) == 39
+    with pytest.raises(WaitingListError, match="not 40"):
+        replace_waiting_list(sqlite, snapshot, people[:5], index, rules, expected=40)
+    assert value(sqlite, "SELECT sum(n) FROM waiting_list") == 39
+    assert replace_waiting_list(sqlite, snapshot, people[:30], index, rules, expected=None) == 30
+    assert value(sqlite, "SELECT sum(n) FROM waiting_list") == 30
+
+
+def test_a_waiting_list_is_published_only_when_it_is_complete(sqlite: Engine, index: Index) -> None:
+    rules = Rules("IoD2025", Summaries.load())
+    people = [Waiting("NG1 1AA", "340", 60.0)] * 30 + [Waiting("NG1 1AA", "340", 18.0)] * 70
+    replace_waiting_list(sqlite, Snapshot("a", "2024-04", "IoD2025"), people, index, rules, expected=None)
+    replace_waiting_list(sqlite, Snapshot("b", "2024-05", "IoD2025"), people, index, rules, expected=None)
+    run(sqlite, "UPDATE waiting_list_snapshot SET complete = 0 WHERE month = '2024-05'")
+    for month in ("2024-04", "2024-05"):
+        seal(sqlite, month, PUBLISHER)
+    chosen = PublishedTables(sqlite).choose("waiting_list", "all")
+    assert [p.period for p in chosen.publications] == ["2024-04"]
+    shown = {row["category"]: (row["n"], row["value"]) for row in chosen.rows if row["core20"] == "false"}
+    assert shown == {"within_18_weeks": (70, 70), "over_18_weeks": (30, 30), "over_52_weeks": (30, 30)}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"postcode": "NG1 1AA", "specialty": "34", "weeks": "3"},
+        {"postcode": "NG1 1AA", "specialty": "340", "weeks": ""},
+        {"postcode": "NG1 1AA", "specialty": "340", "weeks": "-1"},
+        {"postcode": "NG1 1AA", "specialty": "340", "weeks": "nan"},
+        {"postcode": "NG1 1AA", "specialty": "340", "weeks": "NG1 1AA"},
+    ],
+)
+def test_a_bad_line_of_a_waiting_list_is_named_without_its_value(row: dict[str, str]) -> None:
+    with pytest.raises(WaitingListError, match=r"^Line 7: `(specialty|weeks)`") as told:
+        read_waiting(7, row)
+    assert "NG1" not in str(told.value)
+
+
+def test_a_store_marked_synthetic_says_so_in_every_publication(sqlite: Engine) -> None:
+    run(sqlite, "INSERT INTO store_fact (name, value) VALUES ('synthetic', 'for a test')")
+    sealed(sqlite, YEAR)
+    tables = PublishedTables(sqlite)
+    for listed in tables.listed():
+        if listed["periods"]:
+            chosen = tables.choose(listed["table"], "all")
+            assert all(p.sentence.startswith("SYNTHETIC DATA") for p in chosen.publications)
+            assert all(row["synthetic"] for row in chosen.rows)
+
+
+def test_a_value_that_no_table_lists_stops_the_sealing_rather_than_vanish(sqlite: Engine) -> None:
+    CountStore(sqlite, "IoD2025").commit(Batch.of([event("2024-04", outcome="beamed_up")]))
+    with pytest.raises(RuntimeError, match="no table lists"):
+        seal(sqlite, "2024-04", PUBLISHER)
+    assert everything(sqlite) == []
