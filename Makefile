@@ -8,13 +8,17 @@ PORT ?= 8080
 WORKERS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench browser image clean
+.PHONY: help run demo test check format bench attack chaos browser image clean
 
 help:  ## List what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run  ## Install and start the service on starter data
 	@exec $(BIN)/imdlens serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
+
+demo: $(VENV)/.run  ## Fill a store with synthetic contacts (once) and serve its tables
+	@[ -f imdlens-demo/counts/counts.sqlite ] || $(BIN)/imdlens demo --out imdlens-demo
+	@IMDLENS_DATA_DIR=imdlens-demo exec $(BIN)/imdlens serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
 
 test: check browser  ## Install what testing needs, check, and run every test
 	$(BIN)/pytest -n auto -rs
@@ -31,9 +35,16 @@ format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench  ## Measure lookup and HTTP beside their peers (needs wrk; full data by NATIONAL_FILES)
+bench: $(VENV)/.bench  ## Measure lookup, HTTP and counting beside their peers (needs wrk; full data by NATIONAL_FILES)
 	$(BIN)/python -m benchmarks.lookup
 	$(BIN)/python -m benchmarks.http
+	$(BIN)/python -m benchmarks.ledger
+
+attack: $(VENV)/.dev  ## Attack thousands of invented stores, as published and without the audit (hours)
+	$(BIN)/python -m benchmarks.attack --stores 2000
+
+chaos: $(VENV)/.dev  ## Kill workers, services and the database under load, 20 times each
+	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-20} $(BIN)/pytest tests/integration/test_survival.py
 
 browser: $(VENV)/.dev
 	@if [ -n "$$CHROMIUM" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
@@ -48,7 +59,7 @@ image:  ## Build the container image (needs docker, podman or buildah)
 	  exec $$tool build -t imd-lens .
 
 clean:  ## Remove what was installed and built here
-	rm -rf $(VENV) imdlens-data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) imdlens-data imdlens-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 
 # ---- environments: made once, made anew when what they install from changes
 

@@ -133,16 +133,21 @@ def _and_the_demo(settings: Settings) -> str:
 
 
 def _check_counting(settings: Settings) -> None:
-    """Refuse to start on an old schema or without a secret. A database that is away is no reason not to answer."""
+    """Refuse to start on a wrong schema or without a secret. What is only away is no reason not to answer."""
     from app.counting import open_store, secrets_of
 
-    secrets_of(settings)
     try:
+        secrets_of(settings)
         open_store(settings).dispose()
         if cli_counts.is_synthetic(settings):
             err.print("[yellow]The counts here are SYNTHETIC: invented for demonstration.[/]")
     except DatabaseAwayError as error:
         err.print(f"[yellow]{escape(str(error))} Contacts wait on this host's disk until it is there.[/]")
+    except OSError as error:
+        err.print(
+            f"[bold yellow]No contact will be counted:[/] {escape(str(error.filename))}: {error.strerror}."
+            " IMDLENS_COUNTS_DIR must name a folder that can be written."
+        )
 
 
 def _index_to_serve(settings: Settings) -> Index:
@@ -165,6 +170,7 @@ def _open(settings: Settings) -> Index:
 
     index = Index(current_index(settings.data_dir))
     check_edition(index, settings.core20_edition)
+    check_edition(index, settings.counted_edition, "IMDLENS_PUBLICATION_EDITION")
     return index
 
 
@@ -175,7 +181,8 @@ def demo(
     ),
 ) -> None:
     """Make a data folder with starter data and 24 sealed months of SYNTHETIC contacts, to see the tables alive."""
-    settings = Settings(data_dir=out_dir, organisation="DEMO")
+    # Whatever the environment names: invented contacts must never reach a store that is in use.
+    settings = Settings(data_dir=out_dir, organisation="DEMO", database_url=None, counts_dir=out_dir / "counts")
     if not (out_dir / "current").exists():
         _build_starter(out_dir)
     cli_counts.fill_demo(settings, _open(settings), Rules(settings.core20_edition, Summaries.load()))

@@ -1,10 +1,13 @@
 """`imdlens counts` and `imdlens db`: what the holder of the database does with counts."""
 
 import csv
+import getpass
 import json
+import socket
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -23,6 +26,7 @@ from app.counts.seal import Sealed, SealError, declare_units, months_due, seal
 from app.counts.tables import QUINTILES, TABLES
 from app.counts.vocabulary import vocabulary
 from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
+from app.current import check_edition
 from app.database import open_engine, upgrade
 from app.demo import StoreInUseError, fill
 from app.enrichment import Rules
@@ -86,13 +90,13 @@ def show(
     """Exact counts, the open month included. CONFIDENTIAL: a count of one can be a person. Each read is on record."""
     engine = open_store(read_settings())
     if month is None:
-        listed = exact.months(engine)
+        listed = exact.months(engine, _who())
         _print(listed, as_json, "Months. Exact: not for publication.")
         return
     if by not in exact.BY:
         raise InputError(f"--by is one of {', '.join(exact.BY)}.")
     try:
-        found = exact.read_exact(engine, _month(month), by, "imdlens counts show", sealed_only=False)
+        found = exact.read_exact(engine, _month(month), by, _who(), sealed_only=False)
     except exact.NotSealedError:
         raise InputError(f"There are no counts of {month}.") from None
     if as_json:
@@ -102,6 +106,11 @@ def show(
     _print([*found["rows"], {"value": "total", "n": found["total"]}], as_json, said)
     if found["late"]:
         out.print(f"{found['late']:,} more contacts came after the month was closed: they are in no table.")
+
+
+def _who() -> str:
+    """Who asks, for the record: the operating system's user and machine."""
+    return f"imdlens counts show: {getpass.getuser()}@{socket.gethostname()}"[:80]
 
 
 def _print(rows: list[dict[str, Any]], as_json: bool, said: str) -> None:
@@ -143,8 +152,11 @@ def hosts(as_json: Json = False) -> None:
 def seal_months(
     month: Annotated[str | None, typer.Argument(help="A month, YYYY-MM; all that are due by default.")] = None,
     without: Annotated[
-        list[str] | None, typer.Option(help="A host whose contacts on its disk are given up; may be repeated.")
+        list[str] | None, typer.Option(help="A host that is gone, whose contacts on its disk are given up.")
     ] = None,
+    without_rates: Annotated[
+        bool, typer.Option("--without-rates", help="Close a year although no population is loaded.")
+    ] = False,
 ) -> None:
     """Close months that are over, audit their tables, and publish them. For ever: what is sealed never changes.
 
@@ -152,13 +164,20 @@ def seal_months(
     """
     settings = read_settings()
     engine = open_store(settings, patient=True)
-    release = Index(current_index(settings.data_dir)).release.id
+    by = replace(publisher(settings, _index(settings).release.id), without_rates=without_rates)
     due = [_month(month)] if month else months_due(engine)
     for one in due:
-        sealed = seal(engine, one, publisher(settings, release), without=without or ())
+        sealed = seal(engine, one, by, without=without or ())
         out.print(_said(sealed) if sealed else f"{one} is sealed already.")
     if not due:
         out.print("No month is due.")
+
+
+def _index(settings: Settings) -> Index:
+    """The current index, checked to hold the edition that is counted on."""
+    index = Index(current_index(settings.data_dir))
+    check_edition(index, settings.counted_edition, "IMDLENS_PUBLICATION_EDITION")
+    return index
 
 
 def _said(sealed: Sealed) -> str:
@@ -216,11 +235,13 @@ def specialties(
     """
     from app.counts.tables import own_rows
 
+    if not 2000 <= year <= 2100:
+        raise InputError("The year is written with four digits: 2026 for 2026/27.")
     settings = read_settings()
     contacts: dict[str, int] = {}
     for line, row in _rows(file, ("specialty", "contacts")):
-        number = (row["contacts"] or "").strip()
-        if row["specialty"] not in vocabulary().specialties or not number.isdigit():
+        number = row["contacts"]
+        if row["specialty"] not in vocabulary().specialties or not _is_number(number):
             raise InputError(f"Line {line}: a treatment function code and a whole number of contacts are needed.")
         contacts[row["specialty"]] = int(number)
     own = own_rows(contacts, settings.least_specialty)
@@ -237,11 +258,13 @@ def load_population(
     """Load the residents of the catchment by quintile and age: the denominators of standardised rates."""
     rows = []
     for line, row in _rows(file, ("edition", "quintile", "age_band", "persons", "source")):
-        if row["quintile"] not in QUINTILES or row["age_band"] not in ESP2013 or not (row["persons"] or "").isdigit():
+        if row["quintile"] not in QUINTILES or row["age_band"] not in ESP2013 or not _is_number(row["persons"]):
             raise InputError(f"Line {line}: quintile 1 to 5, one of the five-year age bands, and persons are needed.")
         rows.append({**row, "persons": int(row["persons"])})
-    if not rows:
-        raise InputError("The file has no rows.")
+    for edition in {row["edition"] for row in rows} or {""}:
+        found = [(row["quintile"], row["age_band"]) for row in rows if row["edition"] == edition]
+        if sorted(found) != sorted((quintile, band) for quintile in QUINTILES for band in ESP2013):
+            raise InputError("Each edition needs every quintile and age band once: 5 times 20 rows.")
     engine = open_store(read_settings())
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         connection.execute(delete(population))
@@ -253,13 +276,13 @@ def load_population(
 def load_waiting_list(
     file: Annotated[Path, typer.Argument(help="CSV with `postcode`, `specialty`, `weeks`: one person a line.")],
     month: Annotated[str, typer.Option(help="The month at whose end they wait, YYYY-MM.")],
+    people: Annotated[int, typer.Option(min=0, help="How many people are on it: else nothing is taken.")],
     snapshot: Annotated[str, typer.Option("--id", help="Your own name of this list.")] = "",
-    people: Annotated[int | None, typer.Option(help="How many people it must hold, or nothing is taken.")] = None,
 ) -> None:
     """Replace a month's waiting list, whole. Only counts are kept: no postcode and no person is stored."""
     settings = read_settings()
     rules = Rules(settings.core20_edition, Summaries.load())
-    index = Index(current_index(settings.data_dir))
+    index = _index(settings)
     total = replace_waiting_list(
         open_store(settings, patient=True),
         Snapshot((snapshot or file.name)[:64], _month(month), settings.counted_edition),
@@ -269,6 +292,10 @@ def load_waiting_list(
         expected=people,
     )
     out.print(f"{total:,} people wait at the end of {periods.in_words(month)}; the list is complete.")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 12
 
 
 def _people(file: Path) -> Iterator[Waiting]:

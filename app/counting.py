@@ -84,7 +84,7 @@ def start_counting(settings: Settings) -> Intake | None:
     ledger = Ledger(CountStore(engine, settings.counted_edition), spool, settings.count_deadline_ms / 1000)
     ledger.start()
     sys.setswitchinterval(_SWITCH_SECONDS)
-    return Intake(ledger, secrets, settings.counted_edition)
+    return Intake(ledger, secrets, settings.counts_since)
 
 
 def publisher(settings: Settings, release: str) -> Publisher:

@@ -68,13 +68,11 @@ class CurrentRelease:
         self.problem = sentence
 
 
-def check_edition(index: Index, edition: str) -> None:
-    """ReferenceDataError unless Core20 can be read from this edition in this index."""
+def check_edition(index: Index, edition: str, setting: str = "IMDLENS_CORE20_EDITION") -> None:
+    """ReferenceDataError unless England's deciles can be read from this edition in this index."""
     english = [e.id for e in index.editions if e.nation == "England"]
     if edition not in english:
-        raise ReferenceDataError(
-            f"IMDLENS_CORE20_EDITION is {edition}, but this release holds {', '.join(english)} for England."
-        )
+        raise ReferenceDataError(f"{setting} is {edition}, but this release holds {', '.join(english)} for England.")
 
 
 def _built_at(path: Path) -> datetime | None:

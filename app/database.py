@@ -101,12 +101,19 @@ def migrations() -> Path:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema to a revision, the newest by default. Safe to run twice, and by two at once."""
+    """Bring the schema to a revision, the newest by default. Safe to run twice, and by two at once.
+
+    DatabaseError where a newer version of IMD Lens made it.
+    """
     from alembic import command
+    from alembic.util import CommandError
 
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         _one_at_a_time(connection)
-        command.upgrade(_alembic(connection), revision)
+        try:
+            command.upgrade(_alembic(connection), revision)
+        except CommandError:  # it names a revision that is not here
+            raise DatabaseError("The database was made by a newer version of IMD Lens.") from None
 
 
 def downgrade(engine: Engine, revision: str) -> None:

@@ -62,6 +62,12 @@ class Settings(BaseSettings):
         description="The English edition that contacts are counted on. A financial year keeps the one that it began"
         " with. By default `IMDLENS_CORE20_EDITION`.",
     )
+    counts_since: str | None = Field(
+        None,
+        pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
+        description="The first month that is counted, `YYYY-MM`. By default the first of the financial year before this"
+        " one: a date mistyped by years must not open months that would then have to be sealed.",
+    )
     organisation: str = Field("", max_length=40, description="ODS code of the organisation, shown in every table.")
     suppress_up_to: int = Field(
         7, ge=7, le=100, description="Counts from 1 to this are shown as `*`: 7 (HES), or stricter."

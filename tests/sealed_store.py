@@ -2,16 +2,25 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from app.counts.cells import NO_DECILE, Cell
+from app.counts.schema import population
 from app.counts.seal import Publisher, declare_units, seal
 from app.counts.store import Batch, CountStore, Event
-from app.counts.tables import quintile_of
+from app.counts.tables import QUINTILES, quintile_of
+from app.inequality.measures import ESP2013
 
 YEAR = [f"2024-{m:02d}" for m in range(4, 13)] + [f"2025-{m:02d}" for m in range(1, 4)]
-PUBLISHER = Publisher(organisation="RX1", release="starter", edition="IoD2025")
+PUBLISHER = Publisher(organisation="RX1", release="starter", edition="IoD2025", without_rates=True)
+
+RESIDENTS = [
+    {"edition": "IoD2025", "quintile": quintile, "age_band": band, "persons": weight // 10, "source": "invented"}
+    for quintile in QUINTILES
+    for band, weight in ESP2013.items()
+]
 
 
 def event(
@@ -69,6 +78,7 @@ def sealed(engine: Engine, months: Sequence[str], contacts: int = 300) -> None:
     """Fill and seal these months, with two specialties that have rows of their own."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         declare_units(connection, 2024, ["340", "110"], "declared")
+        connection.execute(insert(population), RESIDENTS)
     fill(engine, months, contacts)
     for month in months:
-        seal(engine, month, PUBLISHER)
+        seal(engine, month, replace(PUBLISHER, without_rates=False))

@@ -1,10 +1,12 @@
 """What the doors of published and exact counts answer."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.counts.exact import BY
+
+_Chosen = Annotated[str, Field(max_length=40, pattern=r"^[A-Za-z0-9_:+ -]*$")] | None
 
 
 class BreakdownQuery(BaseModel):
@@ -12,13 +14,18 @@ class BreakdownQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    period: str | None = Field(
+    period: _Chosen = Field(
         None,
-        max_length=20,
         description="As the table is published: `2026-10`, `2026-27-Q2` or `2026-27`; `all`; the newest by default.",
     )
-    specialty: str | None = Field(None, max_length=40, description="Rows of this treatment function code.")
-    rtt_group: str | None = Field(None, max_length=40, description="Rows of this RTT specialty group.")
+    specialty: _Chosen = Field(None, description="Rows of this treatment function code.")
+    rtt_group: _Chosen = Field(None, description="Rows of this RTT specialty group.")
+    contact_type: _Chosen = Field(None)
+    outcome: _Chosen = Field(None)
+    imd_decile: _Chosen = Field(None)
+    imd_quintile: _Chosen = Field(None)
+    core20: _Chosen = Field(None)
+    category: _Chosen = Field(None, description="Rows of this sex, age band, wait …")
     format: Literal["json", "csv"] | None = Field(None, description="Instead of the `Accept` header.")
 
 
@@ -77,6 +84,7 @@ class PublishedRow(BaseModel):
     category: str | None
     client: str | None
     synthetic: bool = Field(description="True for the invented data of the demonstration.")
+    specialty_name: str | None = Field(description="Name of the treatment function, or of the RTT group.")
 
 
 class SeriesBreak(BaseModel):

@@ -29,6 +29,7 @@ class Ready(BaseModel):
                     "built_at": "2026-11-22T13:53:43Z",
                     "age_days": 0,
                     "problem": None,
+                    "counting": "on",
                 }
             ]
         }
@@ -42,6 +43,9 @@ class Ready(BaseModel):
     built_at: datetime | None
     age_days: int | None = Field(description="Days since the index was built.")
     problem: str | None = Field(description="Why a newer release could not be opened, if one could not.")
+    counting: Literal["on", "spooling", "off"] = Field(
+        description="Whether contacts reach the database, wait on this host's disk, or are not counted at all."
+    )
 
 
 class Version(BaseModel):

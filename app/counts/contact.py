@@ -13,7 +13,6 @@ from app.counts.vocabulary import ABSENT, OLDEST, UNRECOGNISED, EthnicSystem, Tr
 from app.enrichment import Notice
 
 LONGEST_EVENT_ID: Final = 200  # characters, without the white space around
-OLDEST_CONTACT: Final = 10  # years before today
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SPECIALTY: Final = re.compile(r"[0-9]{3}")
@@ -40,16 +39,17 @@ class Contact(NamedTuple):
     event_id: str | None  # for counting a retry once; to be hashed, never stored
 
 
-def read_contact(sent: Mapping[str, Any], today: date) -> tuple[Contact | None, tuple[Notice, ...]]:
+def read_contact(sent: Mapping[str, Any], today: date, since: str = "") -> tuple[Contact | None, tuple[Notice, ...]]:
     """The contact, with warnings; or None with every problem, if any value is bad. Never raises for a value.
 
+    `since` is the first month that is counted, `YYYY-MM`.
     `sent` is the request's `contact`, its structure already checked: known keys only, each a single JSON value
     or None, and `ethnic_category` a mapping of the same. `today` is the date in Europe/London; it is the
     contact's date if none was sent.
     """
     words, get = vocabulary(), sent.get
     notices: list[Notice] = []
-    month = _month(get("date"), today, notices)
+    month = _month(get("date"), today, since, notices)
     specialty = _specialty(get("specialty"), words.specialties, notices)
     kind = _choice("contact.type", get("type"), words.contact_types, notices)
     attendance = _choice("contact.attendance", get("attendance"), words.attendances, notices)
@@ -112,17 +112,17 @@ def _specialty(value: Any, known: Mapping[str, TreatmentFunction], notices: list
     return None
 
 
-def _month(value: Any, today: date, notices: list[Notice]) -> str | None:
+def _month(value: Any, today: date, since: str, notices: list[Notice]) -> str | None:
     if value is None:
         return today.isoformat()[:7]
-    problem = _problem_of_date(value, today)
+    problem = _problem_of_date(value, today, since)
     if problem:
         notices.append(Notice("contact.date", problem))
         return None
     return str(value[:7])
 
 
-def _problem_of_date(value: Any, today: date) -> str | None:
+def _problem_of_date(value: Any, today: date, since: str) -> str | None:
     # The expression first: fromisoformat also reads 20261120 and 2026-W47-5.
     if not isinstance(value, str) or not _DATE.fullmatch(value):
         return "not_a_date"
@@ -132,10 +132,7 @@ def _problem_of_date(value: Any, today: date) -> str | None:
         return "not_a_date"
     if day > today:
         return "in_future"
-    # As numbers, since ten years after 29 February there may be no such day.
-    if (day.year + OLDEST_CONTACT, day.month, day.day) < (today.year, today.month, today.day):
-        return "too_old"
-    return None
+    return "too_old" if value[:7] < since else None
 
 
 def _age_bands(value: Any, words: Vocabulary, notices: list[Notice]) -> tuple[str, str] | None:

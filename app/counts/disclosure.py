@@ -10,7 +10,7 @@ not found, figures that are about to be published are withheld until they are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -61,11 +61,16 @@ class Rule:
 
 
 class Choice(NamedTuple):
-    """Slots of which each contact of a group takes exactly one, such as the sexes of a specialty's year."""
+    """Labels of which each contact of a group takes exactly one, such as the sexes of a specialty's year.
 
-    slots: tuple[int, ...]
-    # A slot of these moves with the named other slot: no fixed abode is also an inclusion group.
-    linked: Mapping[int, int] = {}
+    A label is the slots that such a contact is counted in: no fixed abode is an inclusion group too. Choices with the
+    same `group` have the same labels at the same places, but for slots of their own that nobody publishes: a contact
+    may pass from one to the other and keep its label, where that is one of the first `passing` ones.
+    """
+
+    labels: tuple[tuple[int, ...], ...]
+    group: int = -1
+    passing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class Structure:
     counts: Ints  # of each atom
     choosing: Ints  # atoms x kinds of choice
     choices: Sequence[Choice]
+    floors: Mapping[int, int] = field(default_factory=dict)  # what a slot is known not to be less than
 
 
 class Audit:
@@ -94,18 +100,31 @@ class Audit:
         self._atoms = np.where(structure.atoms < 0, slots, structure.atoms)  # the last slot is nobody's: always free
         self._up = np.append(high - structure.truth, np.inf)
         self._down = np.append(structure.truth - low, np.inf)
+        self._shown_up, self._shown_down = self._up.copy(), self._down.copy()
         self._counts = structure.counts.copy()
         nobody = len(structure.choices)
         self._choosing = np.where(structure.choosing < 0, nobody, structure.choosing)
+        self._labels_of: dict[int, list[tuple[int, int]]] = {}
+        for c, choice in enumerate(structure.choices):
+            for k, label in enumerate(choice.labels):
+                for slot in label:
+                    self._labels_of.setdefault(slot, []).append((c, k))
+        self._choices_of = {slot: sorted({c for c, _ in found}) for slot, found in self._labels_of.items()}
+        # Slots of a label that stand in no other choice: they follow a contact that passes with its label.
+        self._own = [
+            [tuple(s for s in label if self._choices_of[s] == [c]) for label in choice.labels]
+            for c, choice in enumerate(structure.choices)
+        ]
+        self._group = np.append([choice.group for choice in structure.choices], -1).astype(np.int64)
         self._choice_up = np.full(nobody + 1, np.inf)
         self._choice_down = np.full(nobody + 1, np.inf)
+        self._choice_pass = np.zeros(nobody + 1)
         for c in range(nobody):
             self._measure(c)
         self._family_of = np.full(slots + 1, -1)
         self._members: dict[int, Ints] = {}
         for f in range(structure.atoms.shape[1]):
             self._index(f, slots)
-        self._choice_of = {slot: c for c, choice in enumerate(structure.choices) for slot in choice.slots}
         self._choosers: dict[int, Ints] = {}
         for kind in range(structure.choosing.shape[1]):
             self._index_choosers(kind, nobody)
@@ -129,10 +148,13 @@ class Audit:
                 self._choosers[choice] = members
 
     def _measure(self, choice: int) -> None:
-        """How far the best slot of a choice can go up and down, linked slots left out."""
-        free = [s for s in self._s.choices[choice].slots if s not in self._s.choices[choice].linked]
-        self._choice_up[choice] = max((self._up[s] for s in free), default=0)
-        self._choice_down[choice] = max((self._down[s] for s in free), default=0)
+        """How far the best label of a choice can go up and down, and how many contacts can pass with theirs."""
+        labels, up, down = self._s.choices[choice].labels, self._up, self._down
+        self._choice_up[choice] = max((min(up[s] for s in label) for label in labels), default=0)
+        self._choice_down[choice] = max((min(down[s] for s in label) for label in labels), default=0)
+        passing = self._s.choices[choice].passing
+        own = self._own[choice][:passing]
+        self._choice_pass[choice] = max((min((down[s] for s in label), default=0) for label in own), default=0)
 
     # ---------------------------------------------------------------------------------- the question
 
@@ -151,7 +173,15 @@ class Audit:
 
     def withhold(self, slot: int) -> None:
         """From now on nothing is published of this slot."""
-        self._allow(slot, np.inf, float(self._s.truth[slot]))
+        self._allow(slot, np.inf, float(self._s.truth[slot] - self._s.floors.get(slot, 0)))
+
+    def publish(self, slot: int) -> None:
+        """The slot's figure is published after all."""
+        self._allow(slot, float(self._shown_up[slot]), float(self._shown_down[slot]))
+
+    def size(self, slot: int) -> int:
+        """The true count of a slot."""
+        return int(self._s.truth[slot])
 
     def would_help(self, slot: int, target: int) -> bool:
         """Whether the target would be safe with this slot withheld."""
@@ -163,28 +193,18 @@ class Audit:
 
     def _allow(self, slot: int, up: float, down: float) -> None:
         self._up[slot], self._down[slot] = up, down
-        if slot in self._choice_of:
-            self._measure(self._choice_of[slot])
+        for choice in self._choices_of.get(slot, ()):
+            self._measure(choice)
 
     def blockers(self, slot: int, candidates: Iterable[int]) -> list[int]:
         """Of the candidates, those that a contact counted in this slot is also counted in, largest count first."""
-        touched: set[int] = set()
-        if slot in self._choice_of:
-            choice = self._choice_of[slot]
-            touched.update(self._s.choices[choice].slots)
-            touched.update(self._s.choices[choice].linked.values())
-            atoms = self._choosers.get(choice, np.empty(0, np.int64))
-        else:
-            atoms = self._members.get(slot, np.empty(0, np.int64))
-            for choice in np.unique(self._choosing[atoms]).tolist():
-                if choice < len(self._s.choices):
-                    touched.update(self._s.choices[choice].slots)
+        choices = set(self._choices_of.get(slot, ()))
+        groups = [self._choosers[c] for c in choices if c in self._choosers]
+        atoms = np.concatenate([*groups, self._members.get(slot, np.empty(0, np.int64))]).astype(np.int64)
+        choices |= set(np.unique(self._choosing[atoms]).tolist()) - {len(self._s.choices)}
+        touched = {s for c in choices for label in self._s.choices[c].labels for s in label}
         touched.update(np.unique(self._atoms[atoms]).tolist())
-        tight = [
-            s
-            for s in candidates
-            if s in touched and s != slot and (self._up[s] < 2 or self._down[s] < 2)
-        ]
+        tight = [s for s in candidates if s in touched and s != slot and (self._up[s] < 2 or self._down[s] < 2)]
         return sorted(tight, key=lambda s: (-int(self._s.truth[s]), s))
 
     # ------------------------------------------------------------------------------------- the steps
@@ -193,38 +213,29 @@ class Audit:
         """Move to a world in which this slot is one more, or one less; False where none was found."""
         if (self._up if sign > 0 else self._down)[slot] < 1:
             return False
-        if slot in self._choice_of:
-            return self._relabel(slot, sign) or self._change_choosers(slot, sign)
         members = self._members.get(slot)
-        if members is None:
-            return any(self._step(other, sign) for other in self._linked_to(slot)) or self._alone(slot, sign)
-        return self._change(members, sign) or self._exchange(slot, members, sign)
-
-    def _linked_to(self, slot: int) -> list[int]:
-        return [s for choice in self._s.choices for s, other in choice.linked.items() if other == slot]
-
-    def _alone(self, slot: int, sign: int) -> bool:
-        """A slot that no table shares: an access need is said of a contact or not, whatever else it is."""
-        if self._linked_to(slot):
-            return False
-        self._shift(slot, sign)
+        if members is not None:
+            return self._change(members, sign) or self._exchange(slot, members, sign)
+        if slot in self._labels_of:
+            return self._relabel(slot, sign) or self._change_choosers(slot, sign) or self._exchange_choosers(slot, sign)
+        self._shift(slot, sign)  # no table shares it: an access need is said of a contact or not, whatever else it is
         return True
 
     def _relabel(self, slot: int, sign: int) -> bool:
-        """One contact takes this slot instead of another of the same choice, or the other way round."""
-        choice = self._s.choices[self._choice_of[slot]]
-        link = choice.linked.get(slot)
-        if link is not None and (self._up if sign > 0 else self._down)[link] < 1:
-            return False
-        for other in choice.slots:
-            room = self._down[other] if sign > 0 else self._up[other]
-            if other == slot or room < 1 or other in choice.linked:
-                continue
-            self._shift(slot, sign)
-            self._shift(other, -sign)
-            if link is not None:
-                self._shift(link, sign)
-            return True
+        """One contact takes a label with this slot instead of another one of the same choice, or the other way."""
+        gain, lose = (self._up, self._down) if sign > 0 else (self._down, self._up)
+        for choice, k in self._labels_of[slot]:
+            label = self._s.choices[choice].labels[k]
+            for other in self._s.choices[choice].labels:
+                if slot in other:
+                    continue
+                more, less = [s for s in label if s not in other], [s for s in other if s not in label]
+                if all(gain[s] >= 1 for s in more) and all(lose[s] >= 1 for s in less):
+                    for s in more:
+                        self._shift(s, sign)
+                    for s in less:
+                        self._shift(s, -sign)
+                    return True
         return False
 
     def _change(self, atoms: Ints, sign: int) -> bool:
@@ -239,34 +250,43 @@ class Audit:
         return True
 
     def _change_choosers(self, slot: int, sign: int) -> bool:
-        """Add a contact that takes this slot, or remove one."""
-        choice = self._choice_of[slot]
-        if slot in self._s.choices[choice].linked:
-            return False
-        atoms = self._choosers.get(choice)
-        if atoms is None:
-            return False
-        before = self._choice_up[choice], self._choice_down[choice]
-        self._choice_up[choice], self._choice_down[choice] = self._up[slot], self._down[slot]
+        """Add a contact that takes a label with this slot, or remove one."""
         room, choices = (self._up, self._choice_up) if sign > 0 else (self._down, self._choice_down)
-        possible = (room[self._atoms[atoms]] >= 1).all(1) & (choices[self._choosing[atoms]] >= 1).all(1)
-        self._choice_up[choice], self._choice_down[choice] = before
-        if sign < 0:
-            possible &= self._counts[atoms] >= 1
-        if not possible.any():
-            return False
-        self._move(int(atoms[possible.argmax()]), sign, {choice: slot})
-        return True
+        for choice, k in self._labels_of[slot]:
+            atoms = self._choosers.get(choice)
+            if atoms is None or any(room[s] < 1 for s in self._s.choices[choice].labels[k]):
+                continue
+            possible = (room[self._atoms[atoms]] >= 1).all(1) & (choices[self._choosing[atoms]] >= 1).all(1)
+            if sign < 0:
+                possible &= self._counts[atoms] >= 1
+            if possible.any():
+                self._move(int(atoms[possible.argmax()]), sign, {choice: k})
+                return True
+        return False
 
-    def _exchange(self, slot: int, members: Ints, sign: int) -> bool:
-        """Add a contact of one kind and remove one of another, so that what both are counted in stays."""
-        family = self._family_of[slot]
+    def _exchange_choosers(self, slot: int, sign: int) -> bool:
+        """Add a contact that takes a label with this slot and remove another one, or the other way round."""
+        room = self._up if sign > 0 else self._down
+        return any(
+            self._exchange(slot, self._choosers[choice], sign, (choice, k))
+            for choice, k in self._labels_of[slot]
+            if choice in self._choosers and all(room[s] >= 1 for s in self._s.choices[choice].labels[k])
+        )
+
+    def _exchange(self, slot: int, members: Ints, sign: int, label: tuple[int, int] | None = None) -> bool:
+        """Add a contact of one kind and remove one of another, so that what both are counted in stays.
+
+        `label` is a choice and the label of it that the first of them takes.
+        """
         present = np.flatnonzero(self._counts >= 1)
         if sign > 0:
             mine, others = members, present
         else:
             mine, others = members[self._counts[members] >= 1], np.arange(len(self._counts))
-        others = others[self._atoms[others, family] != slot]
+        if label is None:
+            others = others[self._atoms[others, self._family_of[slot]] != slot]
+        else:
+            others = others[~np.isin(self._choosing[others], self._choices_of[slot]).any(1)]
         room, choices = (self._up, self._choice_up) if sign > 0 else (self._down, self._choice_down)
         there, choices_there = (self._down, self._choice_down) if sign > 0 else (self._up, self._choice_up)
         other_atoms, other_choosing = self._atoms[others], self._choosing[others]
@@ -274,32 +294,58 @@ class Audit:
         for atom in mine[:_PAIRS_TRIED].tolist():
             here, chosen = self._atoms[atom], self._choosing[atom]
             possible = ((other_atoms == here) | (other_room & (room[here] >= 1))).all(1)
-            possible &= ((other_choosing == chosen) | (other_choices & (choices[chosen] >= 1))).all(1)
+            same_group = (self._group[chosen] >= 0) & (self._group[other_choosing] == self._group[chosen])
+            if label is not None:
+                same_group &= chosen != label[0]
+            # The contact that goes leaves its label to the one that comes.
+            passes = same_group & (self._choice_pass[chosen if sign < 0 else other_choosing] >= 1)
+            possible &= (
+                (other_choosing == chosen) | passes | (other_choices & (choices[chosen] >= 1) & ~same_group)
+            ).all(1)
             if possible.any():
-                self._swap(atom, int(others[possible.argmax()]), sign)
+                self._swap(atom, int(others[possible.argmax()]), sign, label)
                 return True
         return False
 
-    def _swap(self, atom: int, other: int, sign: int) -> None:
-        same = self._choosing[atom] == self._choosing[other]
-        shared = {int(c): -1 for c in self._choosing[atom][same].tolist()}  # the label passes from one to the other
-        self._move(atom, sign, shared)
-        self._move(other, -sign, shared)
+    def _swap(self, atom: int, other: int, sign: int, label: tuple[int, int] | None) -> None:
+        taken: dict[int, int] = {} if label is None else {label[0]: label[1]}
+        for mine, theirs in zip(self._choosing[atom].tolist(), self._choosing[other].tolist(), strict=True):
+            if label is not None and mine == label[0]:
+                continue
+            if mine == theirs:
+                taken[mine] = -1  # the label passes from one to the other
+            elif self._group[mine] >= 0 and self._group[mine] == self._group[theirs]:
+                goes, comes = (theirs, mine) if sign > 0 else (mine, theirs)
+                k = next(
+                    k
+                    for k, own in enumerate(self._own[goes][: self._s.choices[goes].passing])
+                    if own and all(self._down[s] >= 1 for s in own)
+                )
+                for s in self._own[goes][k]:
+                    self._shift(s, -1)
+                for s in self._own[comes][k]:
+                    self._shift(s, 1)
+                taken[goes] = taken[comes] = -1
+        self._move(atom, sign, taken)
+        self._move(other, -sign, taken)
 
     def _move(self, atom: int, sign: int, taken: Mapping[int, int] | None = None) -> None:
-        """Add or remove one contact of a kind; `taken` names the slot of a choice, -1 for one that is not touched."""
+        """Add or remove one contact of a kind; `taken` names the label of a choice, -1 for one that is not touched."""
         for slot in self._atoms[atom].tolist():
             self._shift(slot, sign)
+        room = self._up if sign > 0 else self._down
         for choice in self._choosing[atom].tolist():
             if choice == len(self._s.choices):
                 continue
-            slot = (taken or {}).get(choice, None)
-            if slot is None:
-                linked = self._s.choices[choice].linked
-                room = self._up if sign > 0 else self._down
-                slot = max((s for s in self._s.choices[choice].slots if s not in linked), key=lambda s: room[s])
-            if slot >= 0:
-                self._shift(slot, sign)
+            labels = self._s.choices[choice].labels
+            k = (taken or {}).get(choice)
+            if k is None:
+                free = [k for k, label in enumerate(labels) if all(room[s] >= 1 for s in label)]
+                # The most frequent one: of districts it is the one that has areas of every decile.
+                k = max(free, key=lambda k: int(self._s.truth[labels[k][0]]))
+            if k >= 0:
+                for slot in labels[k]:
+                    self._shift(slot, sign)
         self._counts[atom] += sign
         self._undo.append(("atom", atom, -sign))
 
@@ -307,8 +353,8 @@ class Audit:
         self._up[slot] -= by
         self._down[slot] += by
         self._undo.append(("slot", slot, -by))
-        if slot in self._choice_of:
-            self._measure(self._choice_of[slot])
+        for choice in self._choices_of.get(slot, ()):
+            self._measure(choice)
 
     def _back(self) -> None:
         """Return to the true world."""
@@ -325,17 +371,35 @@ def audit(structure: Structure, targets: Iterable[int], low: Floats, high: Float
     """The candidates that must be withheld so that every target is safe.
 
     `targets` are the slots whose true count is small. What is withheld only widens what is possible, so a target
-    found safe stays safe. RuntimeError where all candidates together do not suffice, which cannot be unless what
-    was published before was unsafe.
+    found safe stays safe. Where all candidates together do not suffice, all are withheld.
     """
     worlds = Audit(structure, low, high)
     withheld: set[int] = set()
     for target in targets:
-        while not worlds.is_safe(target):
-            left = worlds.blockers(target, candidates - withheld) or sorted(candidates - withheld - {target})
-            if not left:
-                raise RuntimeError("a small count cannot be protected")
-            chosen = next((slot for slot in left if worlds.would_help(slot, target)), left[0])
-            worlds.withhold(chosen)
-            withheld.add(chosen)
+        if not worlds.is_safe(target):
+            withheld |= _protect(worlds, target, candidates - withheld)
     return withheld
+
+
+def _protect(worlds: Audit, target: int, candidates: set[int]) -> set[int]:
+    """The candidates withheld for one count: one if one is enough, else no more than are needed together."""
+    # The count itself first: instead of `*` it says `w`, and no number is lost.
+    near = [target] * (target in candidates) + worlds.blockers(target, candidates)
+    if (one := next((slot for slot in near if worlds.would_help(slot, target)), None)) is not None:
+        worlds.withhold(one)
+        return {one}
+    for several in (near, sorted(candidates)):
+        for slot in several:
+            worlds.withhold(slot)
+        if worlds.is_safe(target):
+            break
+    else:
+        return set(candidates)  # what was published before tells too much already: nothing is added to it
+    kept = set(several)
+    for slot in sorted(several, key=worlds.size, reverse=True):
+        worlds.publish(slot)
+        if worlds.is_safe(target):
+            kept.discard(slot)
+        else:
+            worlds.withhold(slot)
+    return kept

@@ -56,8 +56,7 @@ def read_exact(engine: Engine, month: str, by: str, who: str, *, sealed_only: bo
         ).first()
         if found is None or (sealed_only and found.state != "sealed"):
             raise NotSealedError
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        connection.execute(insert(exact_read).values(at=now, who=who, month=month, by=by))
+        connection.execute(insert(exact_read).values(at=_now(), who=who, month=month, by=by))
         rows = connection.execute(_statement(month, by)).all()
         too_late = connection.execute(select(func.sum(late.c.n)).where(late.c.month == month)).scalar()
     return {
@@ -71,6 +70,10 @@ def read_exact(engine: Engine, month: str, by: str, who: str, *, sealed_only: bo
     }
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def _statement(month: str, by: str) -> Any:
     table, name, dimension = _BY[by]
     column: Column[str] = table.c[name]
@@ -78,9 +81,10 @@ def _statement(month: str, by: str) -> Any:
     return statement if dimension is None else statement.where(table.c.dimension == dimension)
 
 
-def months(engine: Engine) -> list[dict[str, Any]]:
-    """Every month with its state, contacts, people waiting and late contacts: what an operator looks at first."""
-    with engine.connect() as connection:
+def months(engine: Engine, who: str) -> list[dict[str, Any]]:
+    """Every month with its state, contacts, people waiting and late contacts, the read put on record."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        connection.execute(insert(exact_read).values(at=_now(), who=who, month="all", by="month"))
         contacts = _pairs(connection, select(flow.c.month, func.sum(flow.c.n)).group_by(flow.c.month))
         too_late = _pairs(connection, select(late.c.month, func.sum(late.c.n)).group_by(late.c.month))
         waiting = _pairs(connection, select(waiting_list_snapshot.c.month, waiting_list_snapshot.c.patients))

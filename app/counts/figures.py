@@ -5,7 +5,7 @@ protects them like the others.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,7 +21,8 @@ from app.counts.vocabulary import vocabulary
 
 _BANDS: Final = (*DECILES, NO_DECILE)
 _WITH_AREA: Final = ("live", "terminated")
-_UNDER_18: Final = ("0-4", "5-9", "10-14", "15-17")
+UNDER_18: Final = "0-17"
+UNDER_18_BANDS: Final = ("0-4", "5-9", "10-14", "15-17")
 _BETWEEN: Final = "WHERE month BETWEEN :first AND :last"
 
 
@@ -63,6 +64,8 @@ class _Reader:
         self._atoms: Counter[tuple[str, str, str, str]] = Counter()  # month, unit, band, outcome
         self._slots: dict[Figure, int] = {}
         self._grids: list[Figure] = []
+        self._ages: Counter[tuple[str, str, str]] = Counter()  # unit, quintile, band
+        self._floors: dict[int, int] = {}
 
     def _rows(self, statement: str) -> Iterable[Any]:
         months = self._span.months
@@ -153,6 +156,8 @@ class _Reader:
             else:
                 table = "specialty_sex" if dimension == "sex" else "specialty_age"
                 figure = Figure(table, year, self._units.of(specialty))
+                if dimension == "age_band":
+                    self._ages[figure.unit, quintile, value] += int(n)
             self._found[figure._replace(dimension=dimension, category=value)] += int(n)
 
     def totals(self, year: str) -> None:
@@ -167,14 +172,13 @@ class _Reader:
             self._found[Figure(f"organisation_{dimension}", year, dimension=dimension, category=value)] += int(n)
 
     def under_18(self, year: str) -> None:
-        """T8; and under-18s of other types, which nobody publishes."""
+        """T8."""
         self._add_grid("organisation_under18_emergency", year)
         for kind, quintile, age, n in self._rows(
             f"SELECT type, quintile, age_band, sum(n) FROM age_sex {_BETWEEN} GROUP BY 1, 2, 3"  # noqa: S608
         ):
-            if age in _UNDER_18:
-                emergency = kind == "emergency"
-                self._found[_under_18(year, quintile) if emergency else _other_under_18(year, quintile)] += int(n)
+            if age in UNDER_18_BANDS and kind == "emergency":
+                self._found[_under_18(year, quintile)] += int(n)
 
     # ------------------------------------------------------------------------------- the structure
 
@@ -190,7 +194,7 @@ class _Reader:
         atoms = np.array([[self._slot(f) for f in self._families(*kind)] for kind in kinds], np.int64)
         choices, choosing = self._choices(kinds)
         truth = np.array([self._found[f] for f in self._slots], np.int64)
-        structure = Structure(truth, atoms.reshape(len(kinds), 11), counts, choosing, choices)
+        structure = Structure(truth, atoms.reshape(len(kinds), 11), counts, choosing, choices, self._floors)
         return Figures({f: self._found[f] for f in self._grids}, structure, list(self._slots))
 
     def _kinds(self) -> tuple[list[tuple[str, str, str, str]], np.ndarray[Any, np.dtype[np.int64]]]:
@@ -212,24 +216,25 @@ class _Reader:
         self, kinds: Sequence[tuple[str, str, str, str]]
     ) -> tuple[list[Choice], np.ndarray[Any, np.dtype[np.int64]]]:
         """Status, sex, age, ethnic category and district: each contact of a kind takes one of each."""
-        by_choice: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for figure, slot in self._slots.items():
-            if key := _choice_of(figure):
-                by_choice[key].append(slot)
+        found: dict[tuple[str, ...], list[tuple[int, ...]]] = defaultdict(list)
+        for figure in list(self._slots):
+            self._label(figure, found)
+        self._label_people_from_outside(found)
         if self._span.year:
-            for quintile in (*tables.QUINTILES, NO_DECILE):
-                pair = (_under_18(self._span.year, quintile), _other_under_18(self._span.year, quintile))
-                by_choice["under_18", quintile] = [self._slot(figure) for figure in pair]
-        place = {key: i for i, key in enumerate(by_choice)}
-        links = self._links()
-        choices = [Choice(tuple(slots), {s: links[s] for s in slots if s in links}) for slots in by_choice.values()]
+            self._label_ages(self._span.year, found)
+        place = {key: i for i, key in enumerate(found)}
+        groups = {unit: i for i, unit in enumerate(self._units.all())}
+        choices = [
+            Choice(tuple(labels), groups[key[1]], len(labels) - 1) if key[0] == "age" else Choice(tuple(labels))
+            for key, labels in found.items()
+        ]
         wanted = [
             [
                 place.get(key, -1)
                 for key in (
-                    ("status", month, str(band != NO_DECILE)),
+                    ("nowhere" if band == NO_DECILE else "placed", month),
                     ("sex", unit),
-                    ("age", unit),
+                    ("age", unit, tables.quintile_of(band)),
                     ("ethnic", tables.quintile_of(band)),
                     ("lad",) if band != NO_DECILE else ("none",),
                 )
@@ -238,32 +243,76 @@ class _Reader:
         ]
         return choices, np.array(wanted, np.int64).reshape(len(kinds), 5)
 
-    def _links(self) -> Mapping[int, int]:
-        """No fixed abode as a postcode's status is homelessness as an inclusion group."""
-        homeless = next(
-            (s for f, s in self._slots.items() if f.table == "organisation_inclusion" and f.category == "homelessness"),
-            None,
-        )
-        if homeless is None:
-            return {}
-        return {
-            s: homeless for f, s in self._slots.items() if f.table == "completeness" and f.category == "no_fixed_abode"
-        }
+    def _label(self, figure: Figure, found: dict[tuple[str, ...], list[tuple[int, ...]]]) -> None:
+        slot = self._slots[figure]
+        match figure.table:
+            case "completeness":
+                label: tuple[int, ...] = (slot, self._all_of_client(figure))
+                if figure.category == "no_fixed_abode" and self._span.year:
+                    label = (*label, self._slot(_group(self._span.year, "inclusion", "homelessness")))
+                found["placed" if figure.category in _WITH_AREA else "nowhere", figure.period].append(label)
+            case "specialty_sex":
+                found["sex", figure.unit].append((slot,))
+            case "organisation_ethnicity":
+                found["ethnic", figure.imd_quintile].append((slot,))
+            case "organisation_lad":
+                self._floors[slot] = 1  # only districts with a contact are listed
+                if figure.category.startswith("E"):
+                    found["lad",].append((slot,))
+
+    def _all_of_client(self, figure: Figure) -> int:
+        """A client is listed in a month because it sent something."""
+        everything = Figure("hidden_joint_client", figure.period, client=figure.client)
+        slot = self._slot(everything)
+        self._found[everything] += self._found[figure]
+        self._floors[slot] = 1
+        return slot
+
+    def _label_people_from_outside(self, found: dict[tuple[str, ...], list[tuple[int, ...]]]) -> None:
+        """A postcode of another nation is live and has a district, but no decile."""
+        for month, district, n in self._rows(
+            f"SELECT month, value, n FROM organisation_total {_BETWEEN} AND dimension = 'lad'"  # noqa: S608
+        ):
+            if district.startswith("E"):
+                continue
+            joint = Figure("hidden_joint_outside", month, category=district)
+            own: tuple[int, ...] = (self._slot(joint),)
+            self._found[joint] = int(n)
+            if self._span.year:
+                own = (*own, self._slot(_group(self._span.year, "lad", district)))
+            for label in found["placed", month].copy():
+                found["nowhere", month].append((*label, *own))
+
+    def _label_ages(self, year: str, found: dict[tuple[str, ...], list[tuple[int, ...]]]) -> None:
+        """Ages of a unit's contacts in a fifth; the emergencies of under-18s are those that T8 counts."""
+        rest = Figure("hidden_under_18", year)
+        rest_slot = self._slot(rest)
+        for quintile in (*tables.QUINTILES, NO_DECILE):
+            emergencies = self._found[_under_18(year, quintile)]
+            for unit in self._units.all():
+                for band in vocabulary().age_grid:
+                    slot = self._slot(Figure("specialty_age", year, unit, dimension="age_band", category=band))
+                    joint = Figure("hidden_joint_age", year, unit, imd_quintile=quintile, category=band)
+                    n = self._ages[unit, quintile, band]
+                    if band != UNDER_18:
+                        found["age", unit, quintile].append((slot, self._slot(joint)))
+                        self._found[joint] = n
+                # Which specialty had an emergency is nowhere said: any way to share them out is a possible world.
+                some = min(emergencies, self._ages[unit, quintile, UNDER_18])
+                emergencies -= some
+                slot = self._slot(Figure("specialty_age", year, unit, dimension="age_band", category=UNDER_18))
+                joint = Figure("hidden_joint_age", year, unit, imd_quintile=quintile, category=UNDER_18)
+                others = self._ages[unit, quintile, UNDER_18] - some
+                self._found[joint] = others
+                self._found[rest] += others
+                found["age", unit, quintile].append((slot, self._slot(joint), rest_slot))
+                joint = joint._replace(contact_type="emergency")
+                self._found[joint] = some
+                found["age", unit, quintile].append((slot, self._slot(joint), self._slot(_under_18(year, quintile))))
 
 
-def _choice_of(figure: Figure) -> tuple[str, ...] | None:
-    match figure.table:
-        case "completeness":
-            return ("status", figure.period, str(figure.category in _WITH_AREA))
-        case "specialty_sex":
-            return ("sex", figure.unit)
-        case "specialty_age":
-            return ("age", figure.unit)
-        case "organisation_ethnicity":
-            return ("ethnic", figure.imd_quintile)
-        case "organisation_lad":
-            return ("lad",)
-    return None
+def _group(year: str, dimension: str, value: str) -> Figure:
+    return Figure(f"organisation_{dimension}", year, dimension=dimension, category=value)
 
 
 def _under_18(year: str, quintile: str) -> Figure:
@@ -273,12 +322,8 @@ def _under_18(year: str, quintile: str) -> Figure:
         contact_type="emergency",
         imd_quintile=quintile,
         dimension="age_band",
-        category="0-17",
+        category=UNDER_18,
     )
-
-
-def _other_under_18(year: str, quintile: str) -> Figure:
-    return Figure("hidden_under_18", year, imd_quintile=quintile)
 
 
 def _complements(

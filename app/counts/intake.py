@@ -1,6 +1,5 @@
 """What a door does with a contact: read it, count it, and say what became of it."""
 
-import hashlib
 import hmac
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 from app.counts.cells import cells_of
 from app.counts.contact import LONGEST_EVENT_ID, read_contact
 from app.counts.ledger import Ledger
-from app.counts.periods import today
+from app.counts.periods import first_counted, today
 from app.counts.store import Event
 from app.enrichment import Enrichment, Notice
 from app.lookup.index import Index
@@ -34,19 +33,20 @@ _UNAVAILABLE: Final = Receipt(False, "unavailable")
 
 
 class Asked(NamedTuple):
-    """One request for counting: its contact and signals as sent, what was answered, and the header's key."""
+    """One request for counting: its contact and signals as sent, what was answered, the header's key, and its place."""
 
     contact: Mapping[str, Any]
     signals: Mapping[str, Any] | None
     answer: Enrichment
     key: str | None = None
+    place: int | None = None  # in a batch
 
 
 class Intake:
     """Reads contacts and hands them to the ledger. `secrets` newest first; all of them count a retry once."""
 
-    def __init__(self, ledger: Ledger, secrets: Sequence[bytes], edition: str) -> None:
-        self._ledger, self._secrets, self._edition = ledger, secrets, edition
+    def __init__(self, ledger: Ledger, secrets: Sequence[bytes], since: str | None = None) -> None:
+        self._ledger, self._secrets, self._since = ledger, secrets, since
 
     async def take(self, asked: Sequence[Asked], index: Index, client: str) -> list[Receipt]:
         """A receipt for each, within the deadline. A bad value never fails the answer, only the count."""
@@ -69,39 +69,48 @@ class Intake:
         answer = asked.answer
         if answer.reading.postcode_status == "withheld":
             return _WITHHELD, ()
-        contact, warnings = read_contact(asked.contact, today())
+        day = today()
+        contact, warnings = read_contact(asked.contact, day, self._since or first_counted(day))
         if asked.key is not None and not 0 < len(asked.key) <= LONGEST_EVENT_ID:
             contact, warnings = None, (*warnings, Notice("Idempotency-Key", "not_an_id"))
         if contact is None:
             return Receipt(False, "invalid_contact", warnings), ()
-        edition = self._ledger.known_edition(contact.month)
-        if edition is None:
-            edition = await self._ledger.edition_of(contact.month, self._edition)
-        if edition not in answer.reading.editions and answer.reading.core20 is not None:
-            # The year is counted on an edition that the loaded data does not hold: no decile would be right.
-            log.error("the loaded data lacks the edition that this year is counted on")
-            return _UNAVAILABLE, ()
+        edition = self._ledger.known_edition(contact.month) or await self._ledger.edition_of(contact.month)
+        if edition is None or not any(e.id == edition and e.nation == "England" for e in index.editions):
+            # Not known while the database is away, or not in the loaded data: no band would be right, and a year
+            # of contacts without deciles could never be mended.
+            log.error("the edition that this year is counted on is not known, or not in the loaded data")
+            return _UNAVAILABLE, warnings
         lad = index.code(answer.place, "lad") if answer.place else None
         cells = cells_of(contact, answer, edition, client, _groups(answer, asked.signals), lad)
-        events.append(Event(cells, self._hashes(client, contact.event_id, asked.key)))
+        events.append(Event(cells, self._hashes(client, contact.event_id, asked.key, asked.place)))
         return None, warnings
 
-    def _hashes(self, client: str, event_id: str | None, key: str | None) -> tuple[str, ...]:
+    def _hashes(self, client: str, event_id: str | None, key: str | None, place: int | None) -> tuple[str, ...]:
         """Keyed hashes of a contact's keys under every secret in force: 128 bits of HMAC-SHA-256 each."""
-        named = [(b"e", event_id)] * (event_id is not None) + [(b"k", key)] * (key is not None)
+        named = []
+        if event_id is not None:
+            named.append((b"e", _bytes(event_id)))
+        if key is not None:  # of a batch it stands for each record with its place
+            named.append((b"k" if place is None else b"b%d" % place, _bytes(key)))
         return tuple(
-            hmac.digest(secret, b"\0".join((kind, client.encode(), _bytes(text))), hashlib.sha256)[:16].hex()
+            hmac.digest(secret, b"\0".join((kind, client.encode(), text)), "sha256")[:16].hex()
             for secret in self._secrets
             for kind, text in named
         )
+
+    @property
+    def state(self) -> Literal["on", "spooling"]:
+        """Whether contacts reach the database, or wait on this host's disk."""
+        return "spooling" if self._ledger.is_away else "on"
 
     async def stop(self) -> None:
         """Finish what waits."""
         await self._ledger.stop()
 
 
-def _bytes(text: str | None) -> bytes:
-    return (text or "").encode("utf-8", "surrogatepass")
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _groups(answer: Enrichment, signals: Mapping[str, Any] | None) -> list[tuple[str, str]]:

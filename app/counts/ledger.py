@@ -24,6 +24,7 @@ log: Final = logging.getLogger("imdlens")
 
 _MOST_IN_BATCH: Final = 5_000  # contacts
 _MOST_WAITING: Final = 50_000  # contacts
+_GATHER_SECONDS: Final = 0.001  # before a batch is taken: fewer, larger ones cost less, most of all with two workers
 _TRIES: Final = 3
 _BEAT_SECONDS: Final = 5.0
 _PROBE_SECONDS: Final = 0.5
@@ -38,11 +39,16 @@ class Ledger:
     def __init__(self, store: CountStore, spool: Spool, deadline: float) -> None:
         """`deadline` in seconds: an answer that waited this long goes out as `unconfirmed`."""
         self._store, self._spool, self._deadline = store, spool, deadline
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        # The next batch grows while the writer is busy with the one before, and the writer takes it by itself: each
+        # wake-up of a thread takes Python's lock from the loop, so it is woken only when it sleeps.
+        self._next: list[_Waiting] = []
+        self._busy = False
+        self._handing = threading.Lock()  # over both
+        self._wake_up: queue.SimpleQueue[bool] = queue.SimpleQueue()  # False to end
         self._waiting = 0
         self._expiring: deque[tuple[float, asyncio.Future[list[Outcome]]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._editions: dict[int, str] = {}
+        self._editions: dict[int, str] = spool.editions()  # those met before, for when the database is away
         self._asked: dict[int, tuple[float, asyncio.Task[None]]] = {}
         self._away = False
         self._ends = threading.Event()
@@ -63,7 +69,11 @@ class Ledger:
             return ["unavailable"] * len(events)
         done: asyncio.Future[list[Outcome]] = self._loop.create_future()
         self._waiting += len(events)
-        self._queue.put((events, done))
+        with self._handing:
+            self._next.append((events, done))
+            sleeps, self._busy = not self._busy, True
+        if sleeps:
+            self._loop.call_soon(self._wake_up.put, True)  # with what other requests of this turn of the loop add
         self._expiring.append((self._loop.time() + self._deadline, done))
         if self._timer is None:
             self._timer = self._loop.call_at(self._expiring[0][0], self._expire)
@@ -84,12 +94,17 @@ class Ledger:
             if not done.done():  # the deadline passed, or the caller left
                 done.set_result(became)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the database cannot be reached, as far as this worker knows."""
+        return self._away
+
     def known_edition(self, month: str) -> str | None:
         """The edition that a month is counted on, if this worker has met its year before."""
         return self._editions.get(financial_year(month))
 
-    async def edition_of(self, month: str, otherwise: str) -> str:
-        """The edition that a month is counted on; the configured one while the database cannot be asked.
+    async def edition_of(self, month: str) -> str | None:
+        """The edition that a month is counted on; None while the database cannot be asked for the first time.
 
         It is asked once for all who wait, and they wait no longer than the deadline, counted from the first.
         """
@@ -100,12 +115,13 @@ class Ledger:
             since, asking = self._asked[year]
             if (left := since + self._deadline - now) > 0:
                 await asyncio.wait([asking], timeout=left)
-        return self._editions.get(year, otherwise)
+        return self._editions.get(year)
 
     async def _ask(self, year: int, month: str) -> None:
         try:
             self._editions[year] = await asyncio.to_thread(self._store.edition_of, month)
-        except SQLAlchemyError as error:
+            await asyncio.to_thread(self._spool.remember_edition, year, self._editions[year])
+        except (SQLAlchemyError, SpoolError) as error:
             log.warning("the edition of a year is not known: %s", type(error).__name__)
         finally:
             del self._asked[year]
@@ -113,7 +129,8 @@ class Ledger:
     async def stop(self, seconds: float = 10.0) -> None:
         """Finish what waits, tell the store whether anything is left on the disk, and end the threads."""
         self._ends.set()
-        self._queue.put(None)
+        self._wake_up.put(True)
+        self._wake_up.put(False)
         await asyncio.to_thread(self._writer.join, seconds)
         await asyncio.to_thread(self._keeper.join, seconds)
         if asking := [task for _, task in self._asked.values()]:
@@ -126,13 +143,23 @@ class Ledger:
     # ------------------------------------------------------------------------------- the writer's side
 
     def _write(self) -> None:
-        while True:
-            taken, ends = self._take()
-            if taken:
-                outcomes = self._commit(taken)
-                self._tell(taken, outcomes)
-            if ends:
-                return
+        while self._wake_up.get():
+            while taken := self._take():
+                self._tell(taken, self._commit(taken))
+
+    def _take(self) -> list[_Waiting]:
+        """Everything that waits, up to a batch."""
+        if self._next:
+            time.sleep(_GATHER_SECONDS)
+        with self._handing:
+            contacts = end = 0
+            while end < len(self._next) and contacts < _MOST_IN_BATCH:
+                contacts += len(self._next[end][0])
+                end += 1
+            taken = self._next[:end]
+            del self._next[:end]
+            self._busy = bool(taken)
+            return taken
 
     def _tell(self, taken: list[_Waiting], outcomes: list[list[Outcome]]) -> None:
         try:
@@ -140,30 +167,17 @@ class Ledger:
         except RuntimeError:  # the loop is closed: nobody waits any more
             log.warning("contacts were counted after the last request had gone")
 
-    def _take(self) -> tuple[list[_Waiting], bool]:
-        """Everything that waits, up to a batch; and whether this is the end."""
-        taken: list[_Waiting] = []
-        contacts = 0
-        item = self._queue.get()
-        while item is not None:
-            taken.append(item)
-            contacts += len(item[0])
-            if contacts >= _MOST_IN_BATCH:
-                return taken, False
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return taken, False
-        return taken, True
-
     def _commit(self, taken: list[_Waiting]) -> list[list[Outcome]]:
         try:
             return self._commit_all(taken)
-        except Exception as error:  # noqa: BLE001 - a writer that ended would leave every later contact uncounted
+        except (DataError, IntegrityError) as error:
             log.error("a batch could not be counted: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - a writer that ended would leave every later contact uncounted
+            log.error("counting a batch failed: %s", type(error).__name__)
+            return [["unconfirmed"] * len(events) for events, _ in taken]
         if len(taken) == 1:
             return [["unavailable"] * len(taken[0][0])]
-        half = len(taken) // 2  # nothing of it was counted: find the one at fault, and count the others
+        half = len(taken) // 2  # the database took nothing of it: find the one at fault, and count the others
         return self._commit(taken[:half]) + self._commit(taken[half:])
 
     def _commit_all(self, taken: list[_Waiting]) -> list[list[Outcome]]:
@@ -227,7 +241,7 @@ class Ledger:
                     self._store.forget_old_keys()
             except Exception as error:  # noqa: BLE001 - a keeper that ended would leave the spool undelivered
                 if not self._away:
-                    log.error("the spool could not be delivered: %s", type(error).__name__)
+                    log.error("keeping the store failed: %s", type(error).__name__)
         self._leave()
 
     def _beat(self, *, stopped: bool = False) -> None:

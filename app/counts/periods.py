@@ -60,6 +60,11 @@ def months_of_quarter(month: str) -> list[str]:
     return months[start : start + 3]
 
 
+def first_counted(day: date) -> str:
+    """The first month that is counted by default: April of the financial year before that of a day."""
+    return f"{financial_year(month_of(day)) - 1:04d}-04"
+
+
 def next_month(month: str) -> str:
     """The month after."""
     year, number = int(month[:4]), int(month[5:])

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, RowMapping, select
 from app.counts import periods
 from app.counts.schema import publication, published_row
 from app.counts.tables import TABLES, Table
+from app.counts.vocabulary import vocabulary
 
 COLUMNS: Final = (
     "period",
@@ -36,10 +37,20 @@ COLUMNS: Final = (
     "category",
     "client",
     "synthetic",
+    "specialty_name",
 )
 """The columns of every table, in JSON and in CSV. New ones are only ever added at the end."""
 
 _OF_ROW: Final = tuple(c.name for c in published_row.columns if c.name in COLUMNS and c.name != "period")
+
+
+_WORDS: Final = {
+    "rtt_group": "RTT group",
+    "core20": "Core20",
+    "imd_decile": "IMD decile",
+    "imd_quintile": "IMD quintile",
+    "contact_type": "type",
+}
 
 
 class NotPublishedError(Exception):
@@ -57,15 +68,23 @@ class Chosen:
     table: Table
     publications: Sequence[Any]
     rows: Sequence[Mapping[str, Any]]
+    filters: Mapping[str, str]
 
     @property
     def sentence(self) -> str:
-        """What is shown and what is left out, in English."""
+        """What is shown and what is left out, in English, the filters included."""
         said = str(self.publications[-1].sentence)
-        if len(self.publications) == 1:
-            return said
-        first = periods.in_words(self.publications[0].period)
-        return f"{said} With the {len(self.publications) - 1} periods before it, from {first} on."
+        before = len(self.publications) - 1
+        if before:
+            first = periods.in_words(self.publications[0].period)
+            said += f" With the {before} {'period' if before == 1 else 'periods'} before it, from {first} on."
+        if self.rows and self.filters:
+            # Only of rows that exist: a sentence must not repeat whatever a caller writes into an address.
+            chosen = [f"{_WORDS.get(k, k)} {v}{_named(v)}" for k, v in self.filters.items()]
+            said += f" Only the rows for {', '.join(chosen)}."
+        elif self.filters:
+            said += " No row of this table is for what was chosen; a specialty without rows of its own is in all_other."
+        return said
 
     @property
     def breaks(self) -> list[dict[str, str]]:
@@ -124,7 +143,9 @@ class PublishedTables:
                 raise NotPublishedError("period")
             rows = connection.execute(self._statement(table, publications, filters)).mappings()
             said = {p.period: p for p in publications}
-            return Chosen(TABLES[table], publications, [_row(row, said[row["period"]]) for row in rows])
+            chosen = [_row(row, said[row["period"]]) for row in rows]
+            wanted = {name: value for name, value in filters.items() if value is not None}
+            return Chosen(TABLES[table], publications, chosen, wanted)
 
     @staticmethod
     def _statement(table: str, publications: Sequence[Any], filters: Mapping[str, str | None]) -> Any:
@@ -137,6 +158,11 @@ class PublishedTables:
         return statement.order_by(published_row.c.period, published_row.c.position)
 
 
+def _named(code: str) -> str:
+    name = name_of(code)
+    return f" ({name})" if name else ""
+
+
 def _row(row: RowMapping, said: Any) -> dict[str, Any]:
     """A published row with all of COLUMNS; what does not apply is None."""
     found = {name: row[name] if row[name] != "" else None for name in _OF_ROW}
@@ -147,8 +173,16 @@ def _row(row: RowMapping, said: Any) -> dict[str, Any]:
         "imd_edition": said.edition,
         "rounding_rule": said.rule,
         "synthetic": said.synthetic,
+        "specialty_name": name_of(row["specialty"] or row["rtt_group"]),
     }
     return {name: whole[name] for name in COLUMNS}
+
+
+def name_of(unit: str) -> str | None:
+    """The name of a treatment function or an RTT group, by its code; None where there is none."""
+    words = vocabulary()
+    known = words.specialties.get(unit)
+    return known.name if known else words.rtt_groups.get(unit)
 
 
 def as_csv(chosen: Chosen) -> Iterator[str]:

@@ -113,6 +113,7 @@ month = Table(
     Column("state", String(6), nullable=False),  # open, closed (no more writes), sealed (published)
     Column("closed_at", String(25)),
     comment="Where each month is on its way from open to sealed.",
+    sqlite_with_rowid=False,
 )
 reporting_unit = Table(
     "reporting_unit",

@@ -13,11 +13,19 @@ from sqlalchemy import Connection, Engine, insert, select, text, update
 from app.counts import periods, tables
 from app.counts.disclosure import SUPPRESSED, WITHHELD, Rule, audit
 from app.counts.figures import Figures, Span, read
-from app.counts.schema import host, publication, published_row, reporting_unit, store_fact
+from app.counts.schema import (
+    financial_year,
+    host,
+    population,
+    publication,
+    published_row,
+    reporting_unit,
+    store_fact,
+)
 from app.counts.schema import month as month_table
 from app.counts.shares import Share, share
 from app.counts.standardised import StandardisedRates
-from app.counts.store import open_month
+from app.counts.store import database_time, open_month
 from app.counts.tables import TABLES, Figure, Units, own_rows
 
 _SILENT_SECONDS: Final = 20  # hosts speak every five
@@ -37,6 +45,7 @@ class Publisher:
     organisation: str = ""
     release: str = ""
     edition: str = "IoD2025"
+    without_rates: bool = False  # close a year although no population is loaded
 
 
 @dataclass(slots=True)
@@ -78,16 +87,24 @@ def seal(engine: Engine, month: str, publisher: Publisher, *, without: Sequence[
         states = _states(connection)
     if states.get(month) == "sealed":
         return None
-    earlier = [m for m in months_due(engine, month) if m < month]
-    if earlier:
-        raise SealError(f"{earlier[0]} comes first: months are sealed in order.")
+    due = months_due(engine)
+    if month not in due:
+        raise SealError(f"{month} is not due: nothing was counted by then, or a later month is sealed already.")
+    if month != due[0]:
+        raise SealError(f"{due[0]} comes first: months are sealed in order.")
+    with engine.connect() as connection:
+        _check_rule(connection, month, publisher.rule)
+        _check_population(connection, month, publisher)
     _close(engine, month, publisher, without)
     sealed = Sealed(month)
     with engine.connect() as connection:
         first = min(_states(connection))
         known = _facts(connection)
         units = Units(_units(connection, month))
-        pages = _pages(connection, month, first, units, publisher, sealed)
+        try:
+            pages = _pages(connection, month, first, units, publisher, sealed)
+        except RuntimeError as error:
+            raise SealError(f"{month} is closed to contacts and not published: {error}.") from error
     _publish(engine, month, pages, publisher, known)
     sealed.seconds = time.monotonic() - started
     return sealed
@@ -108,9 +125,11 @@ def _close(engine: Engine, month: str, publisher: Publisher, without: Sequence[s
     """From here on nobody writes into the month: writers before hold it shared, this takes it alone."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         _check_hosts(connection, without)
-        open_month(connection, month, publisher.edition)
         statement = select(month_table.c.state).where(month_table.c.month == month).with_for_update()
-        if connection.execute(statement).scalar_one() != "open":
+        state = connection.execute(statement).scalar()
+        if state is None:  # a month without any contact, between others
+            open_month(connection, month, publisher.edition)
+        elif state != "open":
             return
         _fix_units(connection, month, publisher)
         connection.execute(
@@ -119,10 +138,10 @@ def _close(engine: Engine, month: str, publisher: Publisher, without: Sequence[s
 
 
 def _check_hosts(connection: Connection, without: Sequence[str]) -> None:
-    now = int(time.time())
+    now = database_time(connection)
+    given_up = host.c.id.in_(without)
+    connection.execute(update(host).where(given_up).values(stopped=True, spooled=0, oldest=None))
     for row in connection.execute(select(host)):
-        if row.id in without:
-            continue
         if row.spooled:
             raise SealError(f"Host {row.id} still holds {row.spooled} batches on its disk: start it and wait.")
         if not row.stopped and now - row.seen_at > _SILENT_SECONDS:
@@ -145,6 +164,9 @@ def _fix_units(connection: Connection, month: str, publisher: Publisher) -> None
 
 def declare_units(connection: Connection, year: int, own: Sequence[str], basis: str) -> None:
     """Fix the specialties and RTT groups with rows of their own in a year that is not published yet."""
+    sealed = select(month_table).where(month_table.c.year == year, month_table.c.state == "sealed").limit(1)
+    if connection.execute(sealed).first():
+        raise SealError(f"{periods.year_name(year)} is published already: its specialties are settled.")
     connection.execute(reporting_unit.delete().where(reporting_unit.c.year == year))
     # `all_other` always has a row: it also says that the year is settled when no specialty is large enough.
     rows = [{"year": year, "specialty": s, "basis": basis} for s in (*own, tables.ALL_OTHER)]
@@ -176,9 +198,9 @@ def _pages(
     """Everything that a month's sealing publishes: the month's tables, then the quarter's and the year's it ends."""
     rates = StandardisedRates(connection, publisher.rule)
     year = periods.financial_year(month)
-    _check_rule(connection, month, publisher.rule)
     since = [m for m in periods.months_of_year(year) if first <= m <= month]
-    withheld = _withheld(connection, since)
+    published = _published(connection, since)
+    withheld = {figure for figure, (_, mark) in published.items() if mark == WITHHELD}
     new = {(t.name, month) for t in TABLES.values() if t.period == "month"}
     steps = [(Span([month]), new)]
     if periods.ends_quarter(month):
@@ -192,9 +214,11 @@ def _pages(
     pages = []
     for span, published_now in steps:
         figures = read(connection, span, units)
+        _check_published(figures, published, publisher.rule)
         withheld |= _audit(figures, published_now, withheld, publisher.rule)
         pages += _written(figures, span, published_now, withheld, publisher.rule, sealed)
-        if span.year:
+        published |= {figure: (n, mark) for page in pages for figure, n, mark, _ in page.rows}
+        if span.year and not publisher.without_rates:
             pages.append(_rates_page(rates.read(span.months, span.year), span, sealed))
     return pages
 
@@ -203,19 +227,49 @@ def _check_rule(connection: Connection, month: str, rule: Rule) -> None:
     months = periods.months_of_year(periods.financial_year(month))
     statement = select(publication.c.rule).where(publication.c.month.between(months[0], months[-1])).distinct()
     if set(connection.execute(statement).scalars()) - {rule.id}:
-        raise SealError("This financial year is published under another rule: change IMDLENS_SUPPRESS_UP_TO in April.")
+        raise SealError(
+            f"This financial year is published under another rule than {rule.id!r}: IMDLENS_SUPPRESS_UP_TO and"
+            " IMDLENS_LEAST_DENOMINATOR change with a financial year only."
+        )
 
 
-def _withheld(connection: Connection, months: Sequence[str]) -> set[Figure]:
-    """The figures of these months, and of their quarters, that were withheld when they were published."""
+def _check_population(connection: Connection, month: str, publisher: Publisher) -> None:
+    """Rates once published as absent stay absent, so a year is not closed without its denominators by oversight."""
+    if not periods.ends_year(month) or publisher.without_rates:
+        return
+    year = periods.financial_year(month)
+    edition = connection.execute(select(financial_year.c.edition).where(financial_year.c.year == year)).scalar()
+    if not connection.execute(select(population).where(population.c.edition == edition).limit(1)).first():
+        raise SealError(
+            f"The year ends with {month}, and no population on {edition} is loaded for its standardised rates:"
+            " `imdlens counts population FILE`, or seal --without-rates."
+        )
+
+
+def _check_published(figures: Figures, published: Mapping[Figure, tuple[int | None, str]], rule: Rule) -> None:
+    """The audit argues from what readers have: every figure published before must be what the cells say today."""
+    periods_known = {(figure.table, figure.period) for figure in published}
+    for figure, n in figures.counts.items():
+        if (figure.table, figure.period) not in periods_known:
+            continue
+        shown, mark = published.get(figure, (None, "missing"))
+        if mark != WITHHELD and (shown, mark) != (
+            rule.published(n),
+            "" if rule.published(n) is not None else SUPPRESSED,
+        ):
+            raise RuntimeError(f"what {figure.table} says of {figure.period} is not what the cells say")
+
+
+def _published(connection: Connection, months: Sequence[str]) -> dict[Figure, tuple[int | None, str]]:
+    """Every figure published of these months and of their quarters, with its mark."""
     statement = (
         select(published_row)
         .join(
             publication, (publication.c.name == published_row.c.name) & (publication.c.period == published_row.c.period)
         )
-        .where(publication.c.month.in_(months), published_row.c.suppressed == WITHHELD)
+        .where(publication.c.month.in_(months), publication.c.name != STANDARDISED)
     )
-    return {figure_of(row) for row in connection.execute(statement)}
+    return {figure_of(row): (row.n, row.suppressed) for row in connection.execute(statement)}
 
 
 def figure_of(row: Any) -> Figure:
@@ -246,9 +300,10 @@ def _audit(figures: Figures, new: set[tuple[str, str]], withheld: set[Figure], r
         n = int(structure.truth[i])
         if figure in figures.counts and figure not in withheld:
             low[i], high[i] = rule.bounds(n)
+        low[i] = max(low[i], structure.floors.get(i, 0))
         if (figure.table, figure.period) in new:
             candidates.add(i)
-        if rule.is_small(n):
+        if rule.is_small(n) and not figure.table.startswith("hidden_joint"):
             targets.append(i)
     return {slots[i] for i in audit(structure, targets, low, high, candidates)}
 
@@ -353,7 +408,8 @@ def _sentence(page: _Page, edition: str, rule: Rule, *, synthetic: bool) -> str:
     whole = {"month": 1, "quarter": 3, "year": 12}[table.period]
     if len(page.months) < whole:
         first, last = periods.in_words(page.months[0]), periods.in_words(page.months[-1])
-        hidden = f"Counting began within this period: it holds {first} to {last} only. {hidden}"
+        held = first if first == last else f"{first} to {last}"
+        hidden = f"Counting began within this period: it holds {held} only. {hidden}"
     invented = "SYNTHETIC DATA, invented for demonstration. " if synthetic else ""
     return f"{invented}{table.shows}, {edition}, {periods.in_words(page.period)}. {table.leaves_out} {hidden}"
 

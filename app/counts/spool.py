@@ -52,6 +52,7 @@ class Spool:
                 "CREATE TABLE IF NOT EXISTS entry (place INTEGER PRIMARY KEY, batch TEXT UNIQUE, body TEXT NOT NULL,"
                 " at INTEGER NOT NULL, aside INTEGER NOT NULL DEFAULT 0)"
             )
+            db.execute("CREATE TABLE IF NOT EXISTS edition (year INTEGER PRIMARY KEY, edition TEXT NOT NULL)")
             # One statement, so that of two workers that start together only one names the host.
             db.execute("INSERT INTO host SELECT ? WHERE NOT EXISTS (SELECT 1 FROM host)", (uuid4().hex,))
             # What an older version could not deliver, this one may.
@@ -66,9 +67,20 @@ class Spool:
             with closing(sqlite3.connect(self._path, timeout=2, isolation_level=None)) as db:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = FULL")
+                db.execute("PRAGMA secure_delete = ON")  # what was delivered leaves nothing in the file
                 yield db
         except sqlite3.Error as error:
             raise SpoolError(type(error).__name__) from None
+
+    def editions(self) -> dict[int, str]:
+        """The edition of each financial year that this host has met: it never changes once it is fixed."""
+        with self._open() as db:
+            return dict(db.execute("SELECT year, edition FROM edition").fetchall())
+
+    def remember_edition(self, year: int, edition: str) -> None:
+        """Keep a year's edition, so that contacts can be placed while the database is away."""
+        with self._open() as db:
+            db.execute("INSERT OR REPLACE INTO edition VALUES (?, ?)", (year, edition))
 
     def put(self, batch: Batch) -> None:
         """Keep a batch; when this returns it is on the disk."""

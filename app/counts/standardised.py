@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, select, text
 
 from app.counts.disclosure import Rule
+from app.counts.figures import UNDER_18_BANDS
 from app.counts.periods import financial_year
 from app.counts.schema import month as month_table
 from app.counts.schema import population
@@ -30,7 +31,7 @@ class StandardisedRates:
         contacts = self._contacts(months)
         return {
             Figure("organisation_standardised", year, contact_type=kind, imd_quintile=quintile): self._rate(
-                contacts[kind, quintile], residents.get(quintile, {})
+                contacts[kind, quintile], residents.get(quintile, {}), self._others(contacts, quintile)
             )
             for kind in STANDARDISED_TYPES
             for quintile in QUINTILES
@@ -54,16 +55,29 @@ class StandardisedRates:
             found[kind, quintile][age] = int(n)
         return found
 
-    def _rate(self, events: Mapping[str, int], residents: Mapping[str, int]) -> int | None:
-        """The rate, unless one contact more or less at an age with few of them would show in it."""
-        of_known_age = {band: events.get(band, 0) for band in ESP2013}
-        if sum(of_known_age.values()) < _LEAST_EVENTS or any(residents.get(band, 0) <= 0 for band in ESP2013):
+    @staticmethod
+    def _others(contacts: Mapping[tuple[str, str], Mapping[str, int]], quintile: str) -> int:
+        """Contacts of a quintile whose type has no rate: they can come and go without any rate changing."""
+        return sum(
+            sum(ages.values())
+            for (kind, q), ages in contacts.items()
+            if q == quintile and kind not in STANDARDISED_TYPES
+        )
+
+    def _rate(self, events: Mapping[str, int], residents: Mapping[str, int], others: int) -> int | None:
+        """The rate, unless two contacts more or fewer would show in it, at an age where the audit may need them to.
+
+        That is an age with few contacts, or under 18, whose emergencies T8 counts; and any age, when every contact
+        of the quintile is in some rate.
+        """
+        ages = {band: events.get(band, 0) for band in ESP2013}
+        if sum(ages.values()) < _LEAST_EVENTS or any(residents.get(band, 0) <= 0 for band in ESP2013):
             return None
-        shown = _per_thousand(of_known_age, residents)
-        for band, n in of_known_age.items():
-            if self._rule.is_small(n):
-                others = [of_known_age | {band: n + by} for by in _AROUND if n + by >= 0]
-                if any(_per_thousand(other, residents) != shown for other in others):
+        shown = _per_thousand(ages, residents)
+        for band, n in ages.items():
+            if others < max(_AROUND) or self._rule.is_small(n) or band in UNDER_18_BANDS:
+                worlds = [ages | {band: n + by} for by in _AROUND if n + by >= 0]
+                if any(_per_thousand(world, residents) != shown for world in worlds):
                     return None
         return shown
 

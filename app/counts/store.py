@@ -1,7 +1,6 @@
 """Writes batches of contacts into the store of counts, each exactly once."""
 
 import fcntl
-import json
 import os
 import threading
 import time
@@ -13,7 +12,9 @@ from itertools import chain
 from typing import Any, Final, Literal, NamedTuple
 from uuid import uuid4
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy.event import listen
 
 from app.counts.cells import Cell
 from app.counts.periods import financial_year
@@ -24,6 +25,7 @@ Outcome = Literal["counted", "duplicate", "sealed", "spooled", "unconfirmed", "u
 """What became of a contact: `counted` is in the database; `spooled` is safe on this host's disk and will be."""
 
 _KEPT_DAYS: Final = 7
+_SECONDS_OF_A_TURN: Final = 2.0
 _FORGOTTEN_AT_ONCE: Final = 5_000
 
 _OPEN_YEAR: Final = text("INSERT INTO financial_year (year, edition) VALUES (:year, :edition) ON CONFLICT DO NOTHING")
@@ -59,11 +61,14 @@ class Batch:
     def of(cls, events: Iterable[Event]) -> "Batch":
         """A batch of these contacts."""
         made = cls()
+        unkeyed: dict[tuple[str, str], list[Sequence[Cell]]] = defaultdict(list)
         for event in events:
             if event.hashes:
                 made.keyed.append(event)
             else:
-                made.unkeyed[event.place].update(event.cells)
+                unkeyed[event.place].append(event.cells)
+        for place, cells in unkeyed.items():
+            made.unkeyed[place] = Counter(chain.from_iterable(cells))
         return made
 
     def places(self) -> set[tuple[str, str]]:
@@ -77,6 +82,7 @@ class Committed(NamedTuple):
     refused: Mapping[tuple[str, str], Outcome]
     new: frozenset[str]  # hashes that were not there before
     again: bool = False  # the batch was there already, and its months may have closed since
+    known: frozenset[str] = frozenset()  # hashes of refused contacts that were counted before
 
     def outcome(self, event: Event, seen: set[str]) -> Outcome:
         """What became of one contact; `seen` collects the hashes met so far in its batch."""
@@ -85,7 +91,7 @@ class Committed(NamedTuple):
             return "unconfirmed" if refused and self.again else refused or "counted"
         # A refused contact leaves no key behind: one that did was counted while its month was open.
         if refused and not (self.again and self.new.issuperset(event.hashes)):
-            return refused
+            return refused if self.known.isdisjoint(event.hashes) else "duplicate"
         return "counted" if self.is_first(event, seen) else "duplicate"
 
     def is_first(self, event: Event, seen: set[str]) -> bool:
@@ -103,6 +109,8 @@ class CountStore:
         self._engine, self._edition = engine, edition
         self._sql = _Sqlite() if is_sqlite(engine) else _Postgresql()
         self._turn = _Turn(engine)
+        listen(engine, "connect", lambda connection, _: self._sql.prepare(connection))
+        engine.dispose()  # connections made before that
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -111,18 +119,48 @@ class CountStore:
 
     def commit(self, batch: Batch, *, from_spool: bool = False) -> Committed:
         """Add a batch, once. What its month no longer takes is left out, or kept as `late` when it was spooled."""
+        if not from_spool and (committed := self._commit_at_once(batch)):
+            return committed
         with self._writing() as connection:
             return self._add(connection, batch, from_spool)
+
+    def _commit_at_once(self, batch: Batch) -> Committed | None:
+        """Add a batch by one statement, as is possible when all its keys are new and all its months open.
+
+        Nearly all are like that, and each further statement would wait once more for Python's lock, which the
+        event loop holds. None when nothing was added, or when nobody knows: then the batch id tells.
+        """
+        hashes = [h for event in batch.keyed for h in event.hashes]
+        new = frozenset(hashes)
+        if len(new) < len(hashes):
+            return None
+        committed = Committed({}, new)
+        cells, _ = _sum(batch.unkeyed, batch.keyed, committed)
+        body = (batch.id, _day(), _json(sorted(hashes)), *map(_json, _rows(cells)))
+        driver = self._engine.dialect.loaded_dbapi
+        with self._turn, self._engine.connect() as connection:
+            try:
+                self._sql.add_at_once(connection.connection.driver_connection, body)
+            except driver.IntegrityError:
+                return None
+            except driver.Error:
+                connection.invalidate()
+                return None
+        return committed
 
     def _add(self, connection: Connection, batch: Batch, from_spool: bool) -> Committed:
         sql = self._sql
         refused = self._refused(connection, batch.places())
+        if from_spool and "unavailable" in refused.values():
+            raise LookupError("a spooled contact was placed on another edition than its year's")
         if not sql.insert_batch(connection, batch.id, _day()):
             return Committed(refused, sql.keys_of(connection, batch.id), again=True)
         keyed = [event for event in batch.keyed if from_spool or event.place not in refused]
         hashes = sorted({h for event in keyed for h in event.hashes})
         new = sql.insert_keys(connection, hashes, batch.id, _day()) if hashes else frozenset()
-        committed = Committed(refused, new)
+        late_keys = sorted({h for event in batch.keyed if event.place in refused for h in event.hashes} - new)
+        known = sql.known_keys(connection, late_keys) if late_keys else frozenset()
+        committed = Committed(refused, new, known=known)
         added, too_late = _sum(batch.unkeyed, keyed, committed)
         sql.add(connection, added)
         if from_spool and too_late:
@@ -134,12 +172,15 @@ class CountStore:
         months = sorted({month for month, _ in places})
         found = self._sql.lock_months(connection, months)
         if missing := [month for month in months if month not in found]:
+            closed = last_closed(connection)
             for month in missing:
-                open_month(connection, month, self._edition)
+                if month > closed:
+                    open_month(connection, month, self._edition)
             found |= self._sql.lock_months(connection, missing)
         refused: dict[tuple[str, str], Outcome] = {}
         for month, edition in places:
-            state, counted_on = found[month]
+            # A month before one that is closed is closed with it, though no contact of it ever came.
+            state, counted_on = found.get(month, ("closed", ""))
             if state != "open":
                 refused[month, edition] = "sealed"
             elif counted_on != edition:
@@ -149,12 +190,12 @@ class CountStore:
     def edition_of(self, month: str) -> str:
         """The edition that a month is counted on; decided now when its year is new."""
         with self._writing() as connection:
-            return open_month(connection, month, self._edition)
+            return open_year(connection, month, self._edition)
 
     def beat(self, host: str, spooled: int, *, oldest: int | None = None, stopped: bool = False) -> None:
         """Tell the store that this host lives, how many batches wait on its disk, and since when the oldest does."""
         with self._writing() as connection:
-            connection.exec_driver_sql(self._sql.beat, (host, int(time.time()), spooled, oldest, stopped))
+            connection.exec_driver_sql(self._sql.beat, (host, database_time(connection), spooled, oldest, stopped))
 
     def forget_old_keys(self) -> None:
         """Remove keys and batch ids of more than a week ago, unless a host may still deliver such old ones.
@@ -182,12 +223,33 @@ class CountStore:
         self._turn.close()
 
 
-def open_month(connection: Connection, month: str, edition: str) -> str:
-    """Make a month known, open, on its year's edition, which is the given one when the year is new. Returns it."""
+def database_time(connection: Connection) -> int:
+    """Seconds since 1970 by the database's clock: hosts' own may differ."""
+    if is_sqlite(connection):
+        return int(time.time())
+    return int(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())::bigint").scalar_one())
+
+
+def last_closed(connection: Connection) -> str:
+    """The newest month that is closed or sealed; empty where none is. No month before it can be opened any more."""
+    return str(connection.exec_driver_sql("SELECT max(month) FROM month WHERE state <> 'open'").scalar() or "")
+
+
+def open_year(connection: Connection, month: str, edition: str) -> str:
+    """The edition of a month's financial year, which is the given one when the year is new."""
     year = financial_year(month)
     connection.execute(_OPEN_YEAR, {"year": year, "edition": edition})
-    connection.execute(_OPEN_MONTH, {"year": year, "month": month})
     return str(connection.execute(_EDITION, {"year": year}).scalar_one())
+
+
+def open_month(connection: Connection, month: str, edition: str) -> str:
+    """Make a month known, open, on its year's edition, which is the given one when the year is new. Returns it.
+
+    The database refuses a month before one that is closed.
+    """
+    found = open_year(connection, month, edition)
+    connection.execute(_OPEN_MONTH, {"year": financial_year(month), "month": month})
+    return found
 
 
 def _sum(
@@ -237,7 +299,19 @@ class _Turn:
         with suppress(OSError):  # a full disk: SQLite's own lock still holds, only slower
             if self._file < 0:
                 self._file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self._wait()
+
+    def _wait(self) -> None:
+        """For a while: one who was stopped while it was his turn must not stop the others with him."""
+        pause, end = 0.0002, time.monotonic() + _SECONDS_OF_A_TURN
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(pause)
+                pause = min(2 * pause, 0.002)
+            else:
+                return
 
     def __exit__(self, *_: object) -> None:
         if self._path is None:
@@ -256,6 +330,10 @@ class _Turn:
 
 
 # ------------------------------------------------------------------- one statement a kind, in key order
+
+
+def _json(value: list[Any]) -> str:
+    return to_json(value).decode()
 
 
 def _rows(cells: Counter[Cell]) -> list[list[tuple[Any, ...]]]:
@@ -290,6 +368,26 @@ class _Sqlite:
             f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET n = n + excluded.n"
         )
 
+    @staticmethod
+    def add_at_once(connection: Any, body: tuple[Any, ...]) -> None:
+        connection.execute("INSERT INTO temp.at_once VALUES (?, ?, ?, ?, ?, ?, ?, ?)", body)
+
+    def prepare(self, connection: Any) -> None:
+        """A view of this connection's own; what is inserted into it goes to all the tables, or to none."""
+        kinds = [table.name for table in KINDS]
+        nothing = ", ".join(f"NULL AS {name}" for name in ("id", "day", "hashes", *kinds))
+        upserts = "; ".join(
+            upsert.replace("json_each(?)", f"json_each(NEW.{kind})")
+            for upsert, kind in zip(self._upserts, kinds, strict=True)
+        )
+        connection.execute(f"CREATE TEMP VIEW IF NOT EXISTS at_once AS SELECT {nothing}")
+        connection.execute(
+            "CREATE TEMP TRIGGER IF NOT EXISTS at_once_insert INSTEAD OF INSERT ON at_once BEGIN"  # noqa: S608
+            " INSERT INTO batch (id, day) VALUES (NEW.id, NEW.day);"
+            " INSERT INTO event_key (hash, batch, day) SELECT value, NEW.id, NEW.day FROM json_each(NEW.hashes);"
+            f" {upserts}; END"
+        )
+
     def insert_batch(self, connection: Connection, batch: str, day: int) -> bool:
         statement = "INSERT INTO batch (id, day) VALUES (?, ?) ON CONFLICT DO NOTHING"
         return connection.exec_driver_sql(statement, (batch, day)).rowcount == 1
@@ -299,44 +397,66 @@ class _Sqlite:
             "INSERT INTO event_key (hash, batch, day) SELECT value, ?, ? FROM json_each(?) WHERE true"
             " ON CONFLICT DO NOTHING RETURNING hash"
         )
-        return frozenset(connection.exec_driver_sql(statement, (batch, day, json.dumps(hashes))).scalars())
+        return frozenset(connection.exec_driver_sql(statement, (batch, day, _json(hashes))).scalars())
 
     def keys_of(self, connection: Connection, batch: str) -> frozenset[str]:
         return frozenset(connection.exec_driver_sql("SELECT hash FROM event_key WHERE batch = ?", (batch,)).scalars())
 
+    def known_keys(self, connection: Connection, hashes: list[str]) -> frozenset[str]:
+        statement = "SELECT hash FROM event_key WHERE hash IN (SELECT value FROM json_each(?))"
+        return frozenset(connection.exec_driver_sql(statement, (_json(hashes),)).scalars())
+
     def lock_months(self, connection: Connection, months: list[str]) -> dict[str, tuple[str, str]]:
         # Nothing to lock: the one who writes has the whole database.
         statement = "SELECT month, state, edition FROM month WHERE month IN (SELECT value FROM json_each(?))"
-        rows = connection.exec_driver_sql(statement, (json.dumps(months),))
+        rows = connection.exec_driver_sql(statement, (_json(months),))
         return {month: (state, edition) for month, state, edition in rows}
 
     def add(self, connection: Connection, cells: Counter[Cell]) -> None:
         for statement, rows in zip(self._upserts, _rows(cells), strict=True):
             if rows:
-                connection.exec_driver_sql(statement, (json.dumps(rows),))
+                connection.exec_driver_sql(statement, (_json(rows),))
 
     def add_late(self, connection: Connection, contacts: Counter[tuple[str, str]]) -> None:
         rows = sorted((*key, n) for key, n in contacts.items())
-        connection.exec_driver_sql(self._late, (json.dumps(rows),))
+        connection.exec_driver_sql(self._late, (_json(rows),))
 
 
 class _Postgresql:
     beat = _Sqlite.beat.replace("?", "%s")
 
     def __init__(self) -> None:
-        self._widths = [len(table.columns) for table in KINDS]
-        parts = [f"w{i} AS ({self._upsert(table)})" for i, table in enumerate(KINDS)]
-        self._all = f"WITH {', '.join(parts)} SELECT 1"
+        # The main statement runs first and the others in an order of the server's: here as there keys come before
+        # cells, and cells in the same order, or two batches would deadlock.
+        upserts = ", ".join(f"w{i} AS ({self._upsert(table)})" for i, table in enumerate(KINDS))
+        self._all = f"WITH {upserts} SELECT 1"
+        self._at_once = (
+            f"WITH b AS (INSERT INTO batch (id, day) VALUES (%s, %s)), {upserts}"  # noqa: S608
+            " INSERT INTO event_key (hash, batch, day)"
+            " SELECT h, %s, %s FROM jsonb_array_elements_text(%s::jsonb) h"
+        )
         self._late = self._upsert(late)
 
     @staticmethod
     def _upsert(table: Table) -> str:
         names, key = _columns(table)
-        arrays = ", ".join("%s::bigint[]" if name == "n" else "%s::text[]" for name in names)
+        values = ", ".join(f"(v ->> {i}){'::bigint' if name == 'n' else ''}" for i, name in enumerate(names))
         return (
-            f"INSERT INTO {table.name} ({', '.join(names)}) SELECT * FROM unnest({arrays})"  # noqa: S608
+            f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {values} FROM jsonb_array_elements(%s::jsonb) v"  # noqa: S608
             f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET n = {table.name}.n + excluded.n"
         )
+
+    def add_at_once(self, connection: Any, body: tuple[Any, ...]) -> None:
+        batch, day, hashes, *cells = body
+        connection.autocommit = True  # without a round trip to begin and one to commit
+        try:
+            connection.execute(self._at_once, (batch, day, *cells, batch, day, hashes))
+        finally:
+            if not connection.closed:
+                connection.autocommit = False
+
+    def prepare(self, connection: Any) -> None:
+        """Nothing is needed."""
 
     def insert_batch(self, connection: Connection, batch: str, day: int) -> bool:
         statement = "INSERT INTO batch (id, day) VALUES (%s, %s) ON CONFLICT DO NOTHING"
@@ -352,16 +472,17 @@ class _Postgresql:
     def keys_of(self, connection: Connection, batch: str) -> frozenset[str]:
         return frozenset(connection.exec_driver_sql("SELECT hash FROM event_key WHERE batch = %s", (batch,)).scalars())
 
+    def known_keys(self, connection: Connection, hashes: list[str]) -> frozenset[str]:
+        statement = "SELECT hash FROM event_key WHERE hash = ANY(%s)"
+        return frozenset(connection.exec_driver_sql(statement, (hashes,)).scalars())
+
     def lock_months(self, connection: Connection, months: list[str]) -> dict[str, tuple[str, str]]:
         statement = "SELECT month, state, edition FROM month WHERE month = ANY(%s) ORDER BY month FOR SHARE"
         return {month: (state, edition) for month, state, edition in connection.exec_driver_sql(statement, (months,))}
 
     def add(self, connection: Connection, cells: Counter[Cell]) -> None:
-        parameters: list[Any] = []
-        for width, rows in zip(self._widths, _rows(cells), strict=True):
-            parameters += map(list, zip(*rows, strict=True)) if rows else [[]] * width
-        connection.exec_driver_sql(self._all, tuple(parameters))
+        connection.exec_driver_sql(self._all, tuple(map(_json, _rows(cells))))
 
     def add_late(self, connection: Connection, contacts: Counter[tuple[str, str]]) -> None:
         rows = sorted((*key, n) for key, n in contacts.items())
-        connection.exec_driver_sql(self._late, tuple(map(list, zip(*rows, strict=True))))
+        connection.exec_driver_sql(self._late, (_json(rows),))

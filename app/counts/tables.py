@@ -39,7 +39,8 @@ TABLES: Final[Mapping[str, Table]] = {
             "Contacts by specialty and by whether the home area is in the most deprived fifth of England (Core20)",
             "Contacts are counted, not people, whatever their outcome. Contacts without a decile (no postcode, outside"
             " England and so on) have a row of their own and are in no share.",
-            "Share of the specialty's contacts with a decile, in whole percent.",
+            "Share of the specialty's contacts with a decile, in whole percent with 95% Wilson limits, too narrow where"
+            " people come often.",
         ),
         Table(
             "specialty_dna_core20",
@@ -143,7 +144,7 @@ TABLES: Final[Mapping[str, Table]] = {
             "People waiting at the end of the month by specialty, Core20 and length of wait",
             "A stock: never to be added over months. Over 52 weeks is part of over 18 weeks. Only a list that was"
             " declared complete is shown.",
-            "Share of the list, in whole percent.",
+            "Share of the people of this row's specialty and part (Core20, rest, no decile), in whole percent.",
         ),
         Table(
             "completeness",

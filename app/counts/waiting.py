@@ -1,16 +1,17 @@
 """The waiting list at a month's end: a stock, replaced whole, valid only once it is declared complete."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, insert
 
 from app.counts.cells import band_of
-from app.counts.periods import today
+from app.counts.periods import month_of, today
 from app.counts.schema import waiting_list, waiting_list_snapshot
-from app.counts.store import open_month
+from app.counts.store import last_closed, open_month, open_year
 from app.counts.vocabulary import ABSENT, UNRECOGNISED, vocabulary, wait_band
 from app.enrichment import Rules, enrich
 from app.lookup.index import Index
@@ -53,21 +54,37 @@ def read_waiting(line: int, row: Mapping[str, str | None]) -> Waiting:
 
 
 def replace_waiting_list(
-    engine: Engine, snapshot: Snapshot, people: Iterable[Waiting], index: Index, rules: Rules, *, expected: int | None
+    engine: Engine, snapshot: Snapshot, people: Iterable[Waiting], index: Index, rules: Rules, *, expected: int
 ) -> int:
     """Replace a month's list by this one; how many people it holds. All of it is taken, or none.
 
-    It is declared complete by having been read to its end and, where `expected` says how many people it holds,
-    by holding as many.
+    It is complete when it holds as many people as it was said to: a file that was cut short must not pass for one.
     """
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        edition = open_month(connection, snapshot.month, snapshot.edition)
-        counts = _counted(people, edition, index, rules)
-        total = sum(counts.values())
-        if expected is not None and total != expected:
-            raise WaitingListError(f"The list holds {total:,} people, not {expected:,}: nothing was taken.")
+    if snapshot.month > month_of(today()):
+        raise WaitingListError(f"{snapshot.month} lies in the future.")
+    with _writing(engine) as connection:
+        _check_open(connection, snapshot.month)
+        edition = open_year(connection, snapshot.month, snapshot.edition)
+    counts = _counted(people, edition, index, rules)  # takes its time: nobody else may wait for it
+    total = sum(counts.values())
+    if total != expected:
+        raise WaitingListError(f"The list holds {total:,} people, not {expected:,}: nothing was taken.")
+    with _writing(engine) as connection:
+        _check_open(connection, snapshot.month)
+        open_month(connection, snapshot.month, snapshot.edition)
         _write(connection, snapshot, edition, counts, total)
     return total
+
+
+@contextmanager
+def _writing(engine: Engine) -> Iterator[Connection]:
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
+def _check_open(connection: Connection, month: str) -> None:
+    if month <= last_closed(connection):
+        raise WaitingListError(f"{month} is closed: its waiting list cannot change any more.")
 
 
 def _counted(people: Iterable[Waiting], edition: str, index: Index, rules: Rules) -> Counter[tuple[str, str, str]]:

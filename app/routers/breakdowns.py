@@ -26,7 +26,7 @@ _CSV = "text/csv"
     "/breakdowns",
     summary="The closed list of published tables",
     response_model=Breakdowns,
-    responses=problems(503),
+    responses={304: {}, **problems(503)},
 )
 def list_tables(request: Request) -> Response:
     """Every table there is, and which periods of it are published. No other will ever be."""
@@ -47,10 +47,8 @@ def read_table(
 ) -> Response:
     """Figures as they were published, once and for ever. Filters choose among them; nothing is computed anew."""
     try:
-        chosen = _asked(
-            request,
-            lambda counts: counts.choose(table, asked.period, specialty=asked.specialty, rtt_group=asked.rtt_group),
-        )
+        filters = asked.model_dump(exclude={"period", "format"}, exclude_none=True)
+        chosen = _asked(request, lambda counts: counts.choose(table, asked.period, **filters))
     except NotPublishedError as error:
         raise Problem(
             404, "Nothing is published there.", errors=[{"field": error.field, "code": "not_found"}]

@@ -28,12 +28,22 @@ _MOST_FIELDS: Final = 32  # of an object; the largest has ten
 _LONGEST_RECORD: Final = 64 * 2**10  # bytes of a line
 _SLICE: Final = 500  # records between two turns of the event loop: some milliseconds
 
+_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes a retry of the same request count once, as `contact.event_id` does. In a batch it stands for"
+    " each record with its place. At most 200 characters: a longer one costs the count, never the answer.",
+    "schema": {"type": "string"},
+}
+
 
 @router.post(
     "/enrich",
     summary="Deprivation context for one postcode",
     response_model=EnrichResponse,
     responses=problems(400, 413, 415, 422, 503),
+    openapi_extra={"parameters": [_KEY]},
 )
 async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()]) -> Response:
     """Answer one postcode. A poor postcode is answered 200 with its status: unknown is a finding, not a failure.
@@ -59,6 +69,7 @@ async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()])
         **problems(400, 413, 415, 422, 503),
     },
     openapi_extra={
+        "parameters": [_KEY],
         "requestBody": {
             "required": True,
             "content": {
@@ -68,7 +79,7 @@ async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()])
                     "example": '{"postcode": "NG1 1AA"}\n{"postcode": "ZZ99 3VZ"}\n',
                 },
             },
-        }
+        },
     },
 )
 async def enrich_batch(request: Request) -> Response:
@@ -127,8 +138,7 @@ class _Answerer:
         with_area = ["area" in (r.get("include") or ()) for r in requests]
         answers = enrich_each([r["postcode"] for r in requests], self.index, self.rules, with_area)
         asked = [
-            # A key of the whole batch tells its records apart by their places.
-            Asked(contact, record.get("signals"), answer, f"{self.key}#{place}" if self.key else self.key)
+            Asked(contact, record.get("signals"), answer, self.key, place)
             for record, answer, place in zip(requests, answers, places, strict=True)
             if (contact := record.get("contact")) is not None
         ]

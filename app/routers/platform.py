@@ -10,7 +10,7 @@ from app.contract.platform import Alive, Ready, Version
 from app.contract.problems import problems
 from app.errors import Problem
 from app.lookup.layout import FORMAT
-from app.routers.state import current_of, rules_of
+from app.routers.state import current_of, intake_of, rules_of
 
 router = APIRouter(tags=["platform"])
 
@@ -38,6 +38,7 @@ async def readyz(request: Request) -> dict[str, Any]:
         "built_at": current.built_at,
         "age_days": age.days if age is not None else None,
         "problem": current.problem,
+        "counting": intake.state if (intake := intake_of(request)) else "off",
     }
 
 

@@ -122,6 +122,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(6), nullable=False),
         sa.Column("closed_at", sa.String(25), nullable=True),
         comment="Where each month is on its way from open to sealed.",
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "reporting_unit",
@@ -241,7 +242,8 @@ def downgrade() -> None:
 
 # What must hold whoever writes, this service or a hand at the database's own prompt:
 #   cells change only while their month is open, and on the edition of their year;
-#   a month begins open, on its year's edition, goes to closed and to sealed, and never back;
+#   a month begins open, on its year's edition and after those that are closed, goes to closed and to sealed, and
+#   never back;
 #   what was published never changes, and nothing is added to a sealed month;
 #   the specialties with rows of their own do not change once a month of their year is published.
 
@@ -275,16 +277,12 @@ def _guard() -> None:
 
 def _guard_sqlite() -> None:
     for table in _CELLS:
-        wrong = "(SELECT state FROM month WHERE month = {row}.month) IS NOT 'open'"
-        edition = " OR (SELECT edition FROM month WHERE month = {row}.month) IS NOT {row}.edition"
+        # One search for each row: these run for every cell that is counted.
         for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
-            when = wrong + (edition if table in _ON_AN_EDITION and row == "NEW" else "")
-            _sqlite_trigger(table, event, when.format(row=row), "this month is not open")
-        moved = "NEW.month IS NOT OLD.month"
-        op.execute(
-            f"CREATE TRIGGER {table}_stays BEFORE UPDATE ON {table} WHEN {moved}"
-            " BEGIN SELECT RAISE(ABORT, 'a cell stays in its month'); END"
-        )
+            edition = f" AND edition = {row}.edition" if table in _ON_AN_EDITION and row == "NEW" else ""
+            wrong = f"NOT EXISTS (SELECT 1 FROM month WHERE month = {row}.month AND state = 'open'{edition})"  # noqa: S608
+            moved = "NEW.month IS NOT OLD.month OR " if event == "UPDATE" else ""
+            _sqlite_trigger(table, event, moved + wrong, "this month is not open")
     _sqlite_trigger("month", "DELETE", "OLD.state <> 'open'", "a closed month stays")
     forward = "(OLD.state || '>' || NEW.state) NOT IN ('open>open', 'open>closed', 'closed>closed', 'closed>sealed')"
     _sqlite_trigger(
@@ -293,12 +291,18 @@ def _guard_sqlite() -> None:
         f"{forward} OR NEW.month <> OLD.month OR NEW.year <> OLD.year OR NEW.edition <> OLD.edition",
         "a month only goes forward",
     )
+    op.execute(
+        "CREATE TRIGGER month_close BEFORE UPDATE ON month WHEN OLD.state = 'open' AND NEW.state = 'closed'"
+        " AND EXISTS (SELECT 1 FROM month WHERE month < NEW.month AND state = 'open')"
+        " BEGIN SELECT RAISE(ABORT, 'an earlier month is open'); END"
+    )
     _sqlite_trigger(
         "month",
         "INSERT",
         "NEW.state <> 'open' OR (SELECT edition FROM financial_year WHERE year = NEW.year) IS NOT NEW.edition"
-        " OR NEW.year <> substr(NEW.month, 1, 4) - (substr(NEW.month, 6) < '04')",
-        "a month begins open, on the edition of its year",
+        " OR NEW.year <> substr(NEW.month, 1, 4) - (substr(NEW.month, 6) < '04')"
+        " OR EXISTS (SELECT 1 FROM month WHERE month > NEW.month AND state <> 'open')",
+        "a month begins open, on the edition of its year, and after those that are closed",
     )
     for table in (*_PUBLISHED, "financial_year", "exact_read"):
         for event in ("UPDATE", "DELETE"):
@@ -352,10 +356,12 @@ def _guard_postgresql() -> None:
     op.execute("""
         CREATE FUNCTION month_begins_open() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
+            PERFORM pg_advisory_xact_lock_shared(727734); -- against a later month that is closed meanwhile
             IF NEW.state = 'open' AND NEW.edition = (SELECT edition FROM financial_year WHERE year = NEW.year)
-                AND NEW.year = left(NEW.month, 4)::int - (right(NEW.month, 2) < '04')::int THEN RETURN NEW;
+                AND NEW.year = left(NEW.month, 4)::int - (right(NEW.month, 2) < '04')::int
+                AND NOT EXISTS (SELECT 1 FROM month m WHERE m.month > NEW.month AND m.state <> 'open') THEN RETURN NEW;
             END IF;
-            RAISE EXCEPTION 'a month begins open, on the edition of its year'
+            RAISE EXCEPTION 'a month begins open, on the edition of its year, and after those that are closed'
                 USING ERRCODE = 'integrity_constraint_violation';
         END $$""")
     op.execute("""
@@ -363,7 +369,15 @@ def _guard_postgresql() -> None:
         BEGIN
             IF TG_OP = 'DELETE' THEN
                 IF OLD.state = 'open' THEN RETURN OLD; END IF;
-            ELSIF (OLD.state || '>' || NEW.state) IN ('open>open', 'open>closed', 'closed>closed', 'closed>sealed')
+                RAISE EXCEPTION 'a closed month stays' USING ERRCODE = 'integrity_constraint_violation';
+            END IF;
+            IF OLD.state = 'open' AND NEW.state = 'closed' THEN
+                PERFORM pg_advisory_xact_lock(727734);
+                IF EXISTS (SELECT 1 FROM month m WHERE m.month < NEW.month AND m.state = 'open') THEN
+                    RAISE EXCEPTION 'an earlier month is open' USING ERRCODE = 'integrity_constraint_violation';
+                END IF;
+            END IF;
+            IF (OLD.state || '>' || NEW.state) IN ('open>open', 'open>closed', 'closed>closed', 'closed>sealed')
                 AND (NEW.month, NEW.year, NEW.edition) = (OLD.month, OLD.year, OLD.edition) THEN RETURN NEW;
             END IF;
             RAISE EXCEPTION 'a month only goes forward' USING ERRCODE = 'integrity_constraint_violation';

@@ -83,6 +83,18 @@ def test_the_newest_period_is_the_default_and_filters_only_choose_rows(tables: T
     assert chosen["rows"] == [row for row in whole if (row["period"], row["specialty"]) == ("2024-07", "340")]
 
 
+def test_filters_are_said_in_the_sentence_and_what_matches_nothing_is_not_repeated(tables: TestClient) -> None:
+    asked = {"specialty": "340", "core20": "true"}
+    body = tables.get("/v1/breakdowns/specialty_core20", params=asked).json()
+    assert body["sentence"].endswith("Only the rows for specialty 340 (Respiratory Medicine Service), Core20 true.")
+    assert [(row["core20"], row["specialty_name"]) for row in body["rows"]] == [
+        ("true", "Respiratory Medicine Service")
+    ]
+    nothing = tables.get("/v1/breakdowns/specialty_core20", params={"specialty": "NG1 1AA"}).json()
+    assert nothing["rows"] == []
+    assert "NG1" not in nothing["sentence"]
+
+
 def test_csv_by_accept_or_by_name_holds_the_same_rows_and_suits_excel(tables: TestClient) -> None:
     by_name = tables.get("/v1/breakdowns/specialty_core20", params={"format": "csv", "period": "all"})
     by_accept = tables.get("/v1/breakdowns/specialty_core20", params={"period": "all"}, headers={"Accept": "text/csv"})
@@ -128,7 +140,9 @@ def test_what_is_not_published_is_not_found(tables: TestClient, path: str, field
     assert answer.json()["errors"] == [{"field": field, "code": "not_found"}]
 
 
-@pytest.mark.parametrize("query", ["speciality=340", "format=xlsx", "period=" + "9" * 21, "from=2024-04-01"])
+@pytest.mark.parametrize(
+    "query", ["speciality=340", "format=xlsx", "period=" + "9" * 41, "specialty=%00", "from=2024-04-01"]
+)
 def test_a_parameter_that_is_not_known_is_refused_and_not_ignored(tables: TestClient, query: str) -> None:
     answer = tables.get(f"/v1/breakdowns/specialty_core20?{query}")
     assert answer.status_code == 422
@@ -190,3 +204,4 @@ def test_while_the_store_cannot_be_read_the_tables_say_so_and_enrichment_goes_on
         assert client.get("/v1/breakdowns/specialty_core20").status_code == 503
         answer = client.post("/v1/enrich", json={"postcode": "NG1 1AA", "contact": {}}).json()
         assert (answer["imd_decile"], answer["counted"], answer["counted_reason"]) == (3, False, "unavailable")
+        assert client.get("/readyz").json()["counting"] == "off"

@@ -30,10 +30,11 @@ def test_every_make_target_and_command_that_the_readme_names_exists(tmp_path: Pa
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for target in re.findall(r"\bmake ([a-z]+)", "\n".join(blocks("sh"))):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    for line in "\n".join(blocks("sh")).splitlines():
+    guide = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "counts.md").read_text("utf-8"), re.DOTALL)
+    for line in "\n".join([*blocks("sh"), *guide]).splitlines():
         if run := re.search(r"(?:^|\s)imdlens (.*)", line):
             words = [w for w in shlex.split(run[1], comments=True) if re.fullmatch("[a-z]+", w)]
-            command = words[:2] if words[0] == "data" else words[:1]
+            command = words[:2] if words[0] in ("data", "counts", "db") else words[:1]
             shown = imdlens(*command, "--help", cwd=tmp_path)
             assert shown.returncode == 0, command
             for option in re.findall(r"--[a-z]+", line):
@@ -66,3 +67,25 @@ def test_the_first_line_of_make_lists_what_there_is() -> None:
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in ("run", "test", "check", "bench"):
         assert f"make {target}" in listed
+
+
+def test_the_guide_to_counts_names_every_table_and_what_became_of_a_contact() -> None:
+    from typing import get_args
+
+    from app.counts.intake import CountedReason
+    from app.counts.tables import TABLES
+
+    guide = (ROOT / "docs" / "counts.md").read_text("utf-8")
+    named = set(re.findall(r"`(\w+)`", guide))
+    assert set(get_args(CountedReason)) <= named
+    shortened = {name: name.replace("organisation_", "_") for name in TABLES}
+    assert all(name in named or short in named for name, short in shortened.items())
+
+
+def test_the_decisions_are_listed_as_they_are_titled() -> None:
+    listed = (ROOT / "docs" / "adr" / "README.md").read_text("utf-8")
+    pages = sorted((ROOT / "docs" / "adr").glob("0*.md"))
+    for page in pages:
+        number, title = page.read_text("utf-8").splitlines()[0].removeprefix("# ").split(" ", 1)
+        assert f"| [{number}]({page.name}) | {title} |" in listed
+    assert len(pages) == listed.count("| [0")

@@ -66,7 +66,8 @@ def store(store_url: str) -> Iterator[Engine]:
         for month in (OPEN, CLOSED, SEALED):
             run(engine, f"INSERT INTO month VALUES ('{month}', 2026, 'IoD2025', 'open', NULL)")
             run(engine, *(cell(table, month) for table in CELLS))
-        run(engine, f"UPDATE month SET state = 'closed' WHERE month IN ('{CLOSED}', '{SEALED}')")
+        for month in (SEALED, CLOSED):
+            run(engine, f"UPDATE month SET state = 'closed' WHERE month = '{month}'")
         run(engine, PUBLICATION.format(name="t", month=SEALED), ROW.format(name="t", position=1))
         run(engine, "INSERT INTO exact_read (at, who, month, \"by\") VALUES ('now', 'me', '2026-04', 'specialty')")
         run(engine, f"UPDATE month SET state = 'sealed' WHERE month = '{SEALED}'")
@@ -296,3 +297,15 @@ def _locked(connection: Connection) -> bool:
     finally:
         connection.rollback()
     return False
+
+
+def test_a_month_closes_only_after_those_before_it(store: Engine) -> None:
+    run(store, "INSERT INTO month VALUES ('2026-07', 2026, 'IoD2025', 'open', NULL)")
+    refused(store, "UPDATE month SET state = 'closed' WHERE month = '2026-07'")
+    run(store, f"UPDATE month SET state = 'closed' WHERE month = '{OPEN}'")
+    run(store, "UPDATE month SET state = 'closed' WHERE month = '2026-07'")
+
+
+def test_no_month_is_opened_before_one_that_is_closed(store: Engine) -> None:
+    run(store, "INSERT INTO financial_year VALUES (2025, 'IoD2025')")
+    refused(store, "INSERT INTO month VALUES ('2026-03', 2025, 'IoD2025', 'open', NULL)")

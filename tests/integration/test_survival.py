@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +31,18 @@ KEYED, UNKEYED = "100", "340"  # their specialties tell them apart in the store
 ACKNOWLEDGED = {"counted", "duplicate", "spooled"}
 
 
-class Service:
-    """`imdlens serve` with two workers, that can be killed and started again at the same address."""
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it ended meanwhile
+        return ""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.port = free_port()
+
+class Service:
+    """`imdlens serve`, that can be killed and started again at the same address."""
+
+    def __init__(self, folder: Path, workers: int = 1, **environment: str) -> None:
+        self.port, self._workers = free_port(), workers
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder, self._environment = folder, environment
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,7 +51,7 @@ class Service:
         self._folder.mkdir(exist_ok=True)
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "serve", "--workers", "2", "--port", str(self.port)],
+                [sys.executable, "-m", "app.cli", "serve", "--workers", str(self._workers), "--port", str(self.port)],
                 env={**os.environ, **self._environment},
                 stdout=log,
                 stderr=log,
@@ -56,14 +64,14 @@ class Service:
         except httpx.HTTPError:
             return False
 
-    def _workers(self) -> list[psutil.Process]:
+    def _processes(self) -> list[psutil.Process]:
         assert self._process
         children = psutil.Process(self._process.pid).children()
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return [child for child in children if "spawn_main" in _command(child)]
 
     def kill_worker(self, chance: random.Random) -> None:
         """One worker dies; the service itself starts another."""
-        if workers := self._workers():
+        if workers := self._processes():
             chance.choice(workers).kill()
 
     def kill(self) -> None:
@@ -169,7 +177,8 @@ def running(*services: Service) -> Iterator[list[Service]]:
     with ExitStack() as stack:
         for service in services:
             stack.callback(service.end)
-            service.start()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Service.start, services))
         yield list(services)
 
 
@@ -198,7 +207,7 @@ def test_killing_workers_and_services_under_load_loses_and_doubles_nothing(
                 service.kill_worker(chance)
         await asyncio.sleep(0.5)
 
-    with running(Service(tmp_path, **environment(starter, counts, url))) as (service,):
+    with running(Service(tmp_path, 2, **environment(starter, counts, url))) as (service,):
         load = Load([service.url], chance)
         asyncio.run(load.run(disturb))
         check(load, url, [service])

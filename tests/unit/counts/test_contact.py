@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.counts.contact import Contact, read_contact
+from app.enrichment import Notice
 
 TODAY = date(2026, 11, 22)
 FULL: dict[str, Any] = {
@@ -194,22 +195,15 @@ def test_a_contact_cannot_be_in_the_future(sent: str) -> None:
     assert problems(date=sent) == [("contact.date", "in_future")]
 
 
-@pytest.mark.parametrize("sent", ["2016-11-21", "1926-11-22", "0001-01-01"])
-def test_a_contact_of_more_than_ten_years_ago_is_too_old(sent: str) -> None:
-    assert problems(date=sent) == [("contact.date", "too_old")]
+@pytest.mark.parametrize("sent", ["2025-03-31", "1926-11-22", "0001-01-01"])
+def test_a_contact_before_the_first_month_that_is_counted_is_too_old(sent: str) -> None:
+    assert read_contact({"date": sent}, TODAY, "2025-04") == (None, (Notice("contact.date", "too_old"),))
 
 
-@pytest.mark.parametrize(
-    ("today", "sent", "is_counted"),
-    [
-        (date(2026, 2, 28), "2016-02-29", True),
-        (date(2026, 3, 1), "2016-02-29", False),
-        (date(2028, 2, 29), "2018-03-01", True),
-        (date(2028, 2, 29), "2018-02-28", False),
-    ],
-)
-def test_ten_years_are_counted_across_leap_days(today: date, sent: str, is_counted: bool) -> None:
-    assert (read_contact({"date": sent}, today)[0] is not None) is is_counted
+def test_the_first_month_that_is_counted_is_counted_whole() -> None:
+    contact, _ = read_contact({"date": "2025-04-01"}, TODAY, "2025-04")
+    assert contact is not None
+    assert contact.month == "2025-04"
 
 
 # -------------------------------------------------------------------------------------------------- age

@@ -231,15 +231,15 @@ def test_a_waiting_list_is_replaced_whole_or_not_at_all(sqlite: Engine, index: I
     with pytest.raises(WaitingListError, match="not 40"):
         replace_waiting_list(sqlite, snapshot, people[:5], index, rules, expected=40)
     assert value(sqlite, "SELECT sum(n) FROM waiting_list") == 39
-    assert replace_waiting_list(sqlite, snapshot, people[:30], index, rules, expected=None) == 30
+    assert replace_waiting_list(sqlite, snapshot, people[:30], index, rules, expected=30) == 30
     assert value(sqlite, "SELECT sum(n) FROM waiting_list") == 30
 
 
 def test_a_waiting_list_is_published_only_when_it_is_complete(sqlite: Engine, index: Index) -> None:
     rules = Rules("IoD2025", Summaries.load())
     people = [Waiting("NG1 1AA", "340", 60.0)] * 30 + [Waiting("NG1 1AA", "340", 18.0)] * 70
-    replace_waiting_list(sqlite, Snapshot("a", "2024-04", "IoD2025"), people, index, rules, expected=None)
-    replace_waiting_list(sqlite, Snapshot("b", "2024-05", "IoD2025"), people, index, rules, expected=None)
+    replace_waiting_list(sqlite, Snapshot("a", "2024-04", "IoD2025"), people, index, rules, expected=len(people))
+    replace_waiting_list(sqlite, Snapshot("b", "2024-05", "IoD2025"), people, index, rules, expected=len(people))
     run(sqlite, "UPDATE waiting_list_snapshot SET complete = 0 WHERE month = '2024-05'")
     for month in ("2024-04", "2024-05"):
         seal(sqlite, month, PUBLISHER)
@@ -278,6 +278,59 @@ def test_a_store_marked_synthetic_says_so_in_every_publication(sqlite: Engine) -
 
 def test_a_value_that_no_table_lists_stops_the_sealing_rather_than_vanish(sqlite: Engine) -> None:
     CountStore(sqlite, "IoD2025").commit(Batch.of([event("2024-04", outcome="beamed_up")]))
-    with pytest.raises(RuntimeError, match="no table lists"):
+    with pytest.raises(SealError, match="no table lists"):
         seal(sqlite, "2024-04", PUBLISHER)
     assert everything(sqlite) == []
+
+
+def test_no_contact_and_no_sealing_goes_behind_a_month_that_is_closed(engine: Engine) -> None:
+    fill(engine, ["2024-06"], contacts=30)
+    seal(engine, "2024-06", PUBLISHER)
+    early = event("2024-05")
+    assert CountStore(engine, "IoD2025").commit(Batch.of([early])).outcome(early, set()) == "sealed"
+    for month in ("2024-05", "2024-04", "2019-01"):
+        with pytest.raises(SealError, match="not due"):
+            seal(engine, month, PUBLISHER)
+    assert value(engine, "SELECT count(*) FROM month") == 1
+
+
+def test_a_retry_of_a_contact_that_was_counted_is_a_duplicate_even_after_sealing(engine: Engine) -> None:
+    store = CountStore(engine, "IoD2025")
+    keyed = event("2024-04")._replace(hashes=("a" * 32,))
+    store.commit(Batch.of([keyed]))
+    seal(engine, "2024-04", PUBLISHER)
+    fresh = event("2024-04")._replace(hashes=("b" * 32,))
+    committed, seen = store.commit(Batch.of([keyed, fresh])), set[str]()
+    assert [committed.outcome(one, seen) for one in (keyed, fresh)] == ["duplicate", "sealed"]
+
+
+def test_nothing_is_published_when_the_cells_no_longer_say_what_was_published(sqlite: Engine) -> None:
+    sealed(sqlite, YEAR[:2])
+    fill(sqlite, YEAR[2:3])
+    run(sqlite, "DROP TRIGGER flow_update", "UPDATE flow SET n = n + 9 WHERE month = '2024-04'")
+    with pytest.raises(SealError, match="is not what the cells say"):
+        seal(sqlite, "2024-06", PUBLISHER)
+    assert value(sqlite, "SELECT count(*) FROM publication WHERE period = '2024-25-Q1'") == 0
+
+
+def test_a_year_is_not_closed_without_its_population_by_oversight(sqlite: Engine) -> None:
+    fill(sqlite, ["2025-03"])
+    with pytest.raises(SealError, match="no population on IoD2025"):
+        seal(sqlite, "2025-03", replace(PUBLISHER, without_rates=False))
+    assert value(sqlite, "SELECT state FROM month") == "open"
+    assert seal(sqlite, "2025-03", PUBLISHER) is not None
+
+
+def test_a_host_that_was_given_up_is_not_asked_for_again(sqlite: Engine) -> None:
+    fill(sqlite, ["2024-04", "2024-05"])
+    CountStore(sqlite, "IoD2025").beat("host-a", 2)
+    seal(sqlite, "2024-04", PUBLISHER, without=["host-a"])
+    assert seal(sqlite, "2024-05", PUBLISHER) is not None
+
+
+def test_a_waiting_list_of_a_closed_or_future_month_is_refused(sqlite: Engine, index: Index, rules: Rules) -> None:
+    fill(sqlite, ["2024-04"])
+    seal(sqlite, "2024-04", PUBLISHER)
+    for month in ("2024-04", "2024-03", "2999-01"):
+        with pytest.raises(WaitingListError, match=r"closed|future"):
+            replace_waiting_list(sqlite, Snapshot("a", month, "IoD2025"), [], index, rules, expected=0)

@@ -1,0 +1,201 @@
+"""The commands that look after counts, run as an operator would."""
+
+import csv
+import json
+from pathlib import Path
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+
+from app.counts.tables import QUINTILES, TABLES
+from app.database import downgrade
+from app.inequality.measures import ESP2013
+from tests.databases import opened
+from tests.integration.running import imdlens, serving
+from tests.unit.counts.events import run as run_sql
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `imdlens demo` leaves it."""
+    folder = tmp_path_factory.mktemp("demo")
+    run = imdlens("demo", "--out", "here", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "SYNTHETIC" in run.stderr
+    assert "IMDLENS_DATA_DIR=here imdlens serve" in run.stderr
+    return folder
+
+
+def test_the_demonstration_has_24_sealed_months_and_an_open_one(demo: Path) -> None:
+    run = imdlens("counts", "show", "--json", cwd=demo, IMDLENS_DATA_DIR="here")
+    months = json.loads(run.stdout)
+    assert [m["state"] for m in months] == ["sealed"] * 24 + ["open"]
+    assert all(m["contacts"] > 10_000 for m in months)
+    assert all(m["waiting"] > 10_000 for m in months[:24])
+
+
+def test_the_demonstration_shows_a_gradient_and_says_everywhere_that_it_is_invented(demo: Path) -> None:
+    with serving(demo, IMDLENS_DATA_DIR="here") as (url, _):
+        body = httpx.get(f"{url}/v1/breakdowns/specialty_dna_quintile?period=2025-26&specialty=110").json()
+        listed = httpx.get(f"{url}/v1/breakdowns").json()["tables"]
+    assert body["sentence"].startswith("SYNTHETIC DATA")
+    assert all(row["synthetic"] for row in body["rows"])
+    missed = {row["imd_quintile"]: row["value"] for row in body["rows"] if row["outcome"] == "did_not_attend"}
+    assert missed["1"] > missed["5"]
+    assert all(table["periods"] for table in listed)
+
+
+def test_a_demonstration_never_goes_into_a_store_that_holds_counts(demo: Path) -> None:
+    run = imdlens("demo", "--out", "here", cwd=demo)
+    assert run.returncode == 1
+    assert "holds counts already" in run.stderr
+
+
+def test_counts_of_one_month_are_shown_as_a_table_and_as_json(demo: Path) -> None:
+    month = json.loads(imdlens("counts", "show", "--json", cwd=demo, IMDLENS_DATA_DIR="here").stdout)[-1]["month"]
+    shown = imdlens("counts", "show", "--month", month, "--by", "outcome", cwd=demo, IMDLENS_DATA_DIR="here").stdout
+    assert "did_not_attend" in shown
+    assert "not for publication" in shown
+    found = json.loads(
+        imdlens(
+            "counts", "show", "--month", month, "--by", "outcome", "--json", cwd=demo, IMDLENS_DATA_DIR="here"
+        ).stdout
+    )
+    assert found["state"] == "open"
+    assert found["total"] == sum(row["n"] for row in found["rows"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("counts", "show", "--month", "2026"), "YYYY-MM"),
+        (("counts", "show", "--month", "1999-01"), "no counts of 1999-01"),
+        (("counts", "show", "--month", "2025-01", "--by", "postcode"), "--by is one of"),
+        (("counts", "seal", "2999-01"), "not over"),
+        (("counts", "export", "out", "--table", "patients"), "A table is one of"),
+        (("counts", "waiting-list", "missing.csv", "--month", "2026-11", "--people", "3"), "No such file"),
+        (("counts", "waiting-list", "x.csv", "--month", "2026-01", "--people", "3"), "2026-01 is closed"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(demo: Path, arguments: tuple[str, ...], said: str) -> None:
+    run = imdlens(*arguments, cwd=demo, IMDLENS_DATA_DIR="here")
+    assert run.returncode == 1
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_sealing_twice_does_nothing(demo: Path) -> None:
+    run = imdlens("counts", "seal", cwd=demo, IMDLENS_DATA_DIR="here")
+    assert (run.returncode, run.stdout.strip()) == (0, "No month is due.")
+    again = imdlens("counts", "seal", "2025-04", cwd=demo, IMDLENS_DATA_DIR="here")
+    assert "2025-04 is sealed already." in again.stdout
+
+
+def test_published_tables_are_exported_as_csv_and_as_parquet_alike(demo: Path) -> None:
+    for extra in ((), ("--parquet",)):
+        run = imdlens("counts", "export", "out", *extra, cwd=demo, IMDLENS_DATA_DIR="here")
+        assert run.returncode == 0, run.stderr
+    assert {p.stem for p in (demo / "out").iterdir()} == set(TABLES)
+    with (demo / "out" / "specialty_core20.csv").open(encoding="utf-8-sig", newline="") as file:
+        sheet = list(csv.DictReader(file))
+    table = pq.read_table(demo / "out" / "specialty_core20.parquet").to_pylist()
+    assert [(row["n"], row["suppressed"]) for row in sheet] == [
+        ("" if row["n"] is None else str(row["n"]), row["suppressed"] or "") for row in table
+    ]
+
+
+def test_a_contact_goes_from_the_door_to_the_store_and_out_in_the_exact_counts(tmp_path: Path) -> None:
+    with serving(tmp_path) as (url, _):
+        for outcome in ("attended", "attended", "did_not_attend"):
+            contact = {"specialty": "340", "outcome": outcome, "date": "2026-10-05"}
+            answer = httpx.post(f"{url}/v1/enrich", json={"postcode": "NG1 1AA", "contact": contact}).json()
+            assert answer["counted"] is True
+        shown = imdlens("counts", "show", "--month", "2026-10", "--by", "outcome", "--json", cwd=tmp_path)
+    rows = {row["value"]: row["n"] for row in json.loads(shown.stdout)["rows"]}
+    assert rows == {"attended": 2, "did_not_attend": 1}
+
+
+def test_a_waiting_list_a_population_and_specialties_are_taken_from_files(tmp_path: Path) -> None:
+    build = imdlens("data", "build", "--starter", "--out", "data", cwd=tmp_path)
+    assert build.returncode == 0, build.stderr
+    (tmp_path / "list.csv").write_text("postcode,specialty,weeks\nNG1 1AA,340,20\n,340,3\nNG1 1AA,999,60.5\n", "utf-8")
+    (tmp_path / "broken.csv").write_text("postcode,specialty,weeks\nNG1 1AA,340,20\nNG1 1AB,respiratory,3\n", "utf-8")
+    residents = [f"IoD2025,{quintile},{band},500,MYE 2024" for quintile in QUINTILES for band in ESP2013]
+    (tmp_path / "people.csv").write_text("\n".join(["edition,quintile,age_band,persons,source", *residents]), "utf-8")
+    (tmp_path / "activity.csv").write_text("specialty,contacts\n340,5000\n211,20\n", "utf-8")
+    environment = {"IMDLENS_DATA_DIR": "data"}
+    load = ("counts", "waiting-list", "--month", "2026-09", "--people")
+    taken = imdlens(*load, "3", "list.csv", cwd=tmp_path, **environment)
+    assert "3 people wait at the end of September 2026" in taken.stdout
+    wrong = imdlens(*load, "2", "broken.csv", cwd=tmp_path, **environment)
+    assert "Line 3: `specialty` is not a treatment function code." in wrong.stderr
+    assert "respiratory" not in wrong.stderr
+    short = imdlens(*load, "4", "list.csv", cwd=tmp_path, **environment)
+    assert "The list holds 3 people, not 4: nothing was taken." in short.stderr
+    shown = imdlens("counts", "show", "--month", "2026-09", "--by", "wait_band", "--json", cwd=tmp_path, **environment)
+    assert json.loads(shown.stdout)["rows"] == [
+        {"value": "18_to_26", "n": 1},
+        {"value": "52_to_65", "n": 1},
+        {"value": "to_18", "n": 1},
+    ]
+    assert "100 rows of population" in imdlens("counts", "population", "people.csv", cwd=tmp_path, **environment).stdout
+    declared = imdlens("counts", "specialties", "2026", "activity.csv", cwd=tmp_path, **environment)
+    assert "Rows of their own in 2026-27: 340. All others together." in declared.stdout
+
+
+def test_serving_on_postgresql_refuses_an_old_schema_until_it_is_upgraded(tmp_path: Path, postgres_url: str) -> None:
+    environment = {"IMDLENS_DATABASE_URL": postgres_url, "IMDLENS_SECRET": "a secret of sixteen or more"}
+    with opened(postgres_url, patient=True) as engine:
+        downgrade(engine, "base")
+    refused = imdlens("serve", "--port", "0", cwd=tmp_path, **environment)
+    assert refused.returncode == 1
+    assert "imdlens db upgrade" in refused.stderr
+    assert imdlens("db", "upgrade", cwd=tmp_path, **environment).returncode == 0
+    with serving(tmp_path, **environment) as (url, _):
+        answer = httpx.post(f"{url}/v1/enrich", json={"postcode": "NG1 1AA", "contact": {}}).json()
+    assert answer["counted"] is True
+
+
+def test_serving_on_postgresql_needs_a_secret(tmp_path: Path, postgres_url: str) -> None:
+    refused = imdlens("serve", "--port", "0", cwd=tmp_path, IMDLENS_DATABASE_URL=postgres_url)
+    assert refused.returncode == 1
+    assert "IMDLENS_SECRET is needed" in refused.stderr
+
+
+def test_a_demonstration_ignores_the_databases_that_the_environment_names(tmp_path: Path, postgres_url: str) -> None:
+    environment = {
+        "IMDLENS_DATABASE_URL": postgres_url,
+        "IMDLENS_SECRET": "a secret of sixteen or more",
+        "IMDLENS_COUNTS_DIR": "elsewhere",
+    }
+    (tmp_path / "here").mkdir()
+    imdlens("data", "build", "--starter", "--out", "here", cwd=tmp_path)
+    run = imdlens("demo", "--out", "here", cwd=tmp_path, **environment)
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "here" / "counts" / "counts.sqlite").exists()
+    assert not (tmp_path / "elsewhere").exists()
+    with opened(postgres_url) as engine, engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM month").scalar() == 0
+
+
+def test_an_edition_that_the_data_does_not_hold_stops_the_start(tmp_path: Path) -> None:
+    refused = imdlens("serve", "--port", "0", cwd=tmp_path, IMDLENS_PUBLICATION_EDITION="IoD2052")
+    assert refused.returncode == 1
+    assert "IMDLENS_PUBLICATION_EDITION is IoD2052" in refused.stderr
+
+
+def test_a_store_of_a_newer_version_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
+    with serving(tmp_path):
+        pass
+    with opened(f"sqlite:///{tmp_path / 'imdlens-data' / 'counts' / 'counts.sqlite'}") as engine:
+        run_sql(engine, "UPDATE alembic_version SET version_num = '9999'")
+    refused = imdlens("serve", "--port", "0", cwd=tmp_path)
+    assert (refused.returncode, "newer version" in refused.stderr) == (1, True)
+
+
+def test_care_is_answered_where_nothing_can_be_counted(tmp_path: Path) -> None:
+    (tmp_path / "in-the-way").write_text("a file where the folder should be", "utf-8")
+    with serving(tmp_path, IMDLENS_COUNTS_DIR="in-the-way") as (url, _):
+        answer = httpx.post(f"{url}/v1/enrich", json={"postcode": "NG1 1AA", "contact": {}}).json()
+    assert (answer["imd_decile"], answer["counted_reason"]) == (3, "unavailable")
