@@ -72,8 +72,11 @@ def main() -> None:
     except OSError as error:  # an unwritable folder, a full disk
         _fail(f"{error.filename or 'A file'}: {error.strerror}.")
     except ValidationError as error:
-        fields = [e["field"] for e in field_errors(error.errors(include_input=False))]
-        _fail(f"These settings cannot be read: {', '.join(f'IMDLENS_{f.upper()}' for f in fields)}.")
+        wrong = error.errors(include_input=False)
+        fields = [f"IMDLENS_{e['field'].upper()}" for e in field_errors(wrong)]
+        # Of the messages only our own: the others quote patterns and types.
+        said = [f" IMDLENS_{str(e['loc'][0]).upper()} {e['msg']}." for e in wrong if e["type"] == "not_a_step"]
+        _fail(f"These settings cannot be read: {', '.join(fields)}.{''.join(said)}")
     except KeyboardInterrupt:
         _fail("Stopped.", 130)
 

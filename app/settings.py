@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_DATA_DIR: Final = Path("imdlens-data")
@@ -70,7 +71,11 @@ class Settings(BaseSettings):
     )
     organisation: str = Field("", max_length=40, description="ODS code of the organisation, shown in every table.")
     suppress_up_to: int = Field(
-        7, ge=7, le=100, description="Counts from 1 to this are shown as `*`: 7 (HES), or stricter."
+        7,
+        ge=7,
+        le=97,
+        description="Counts from 1 to this are shown as `*`: 7 (HES), 12, 17 and so on to 97, so that each figure shown"
+        " stands for five counts.",
     )
     least_denominator: int = Field(
         100, ge=100, description="No share of a published denominator under this: 100, or stricter."
@@ -85,6 +90,14 @@ class Settings(BaseSettings):
         min_length=16,
         description="Bearer key of `GET /v1/counts`. Exact counts are closed to everybody without it.",
     )
+
+    @field_validator("suppress_up_to")
+    @classmethod
+    def _leaves_five_counts_to_each_figure(cls, value: int) -> int:
+        # Sealing refuses it too, but a service that counts for a month first would learn it too late.
+        if value % 5 != 2:
+            raise PydanticCustomError("not_a_step", "must be 7, 12, 17 and so on, in steps of 5")
+        return value
 
     @property
     def counts_folder(self) -> Path:

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 SUPPRESSED: Final = "*"
 WITHHELD: Final = "w"
+ROUNDED_TO: Final = 5
+LEAST_SUPPRESSED: Final = 7  # counts from 1 to this are hidden at least
 _POSSIBLE_VALUES: Final = 3
 _PAIRS_TRIED: Final = 80
 
@@ -29,14 +31,21 @@ Floats = NDArray[np.float64]
 class Rule:
     """The published rule. Each number may be made stricter than its default, never looser (settings hold that)."""
 
-    suppress_up_to: int = 7
-    base: int = 5
+    suppress_up_to: int = LEAST_SUPPRESSED
     least_denominator: int = 100
+
+    def __post_init__(self) -> None:
+        """ValueError where counts cannot be hidden up to this number: see `may_suppress_up_to`."""
+        if not may_suppress_up_to(self.suppress_up_to):
+            raise ValueError("counts are hidden up to 7, 12, 17 and so on")
 
     @property
     def id(self) -> str:
-        """Names the rule and its version in every answer."""
-        return f"imdlens-1: 1-{self.suppress_up_to} suppressed, nearest {self.base}, audited"
+        """Names the rule and its version in every answer, with each number that holds for a financial year."""
+        return (
+            f"imdlens-1: 1-{self.suppress_up_to} suppressed, nearest {ROUNDED_TO}, audited,"
+            f" shares of {self.least_denominator} or more"
+        )
 
     def published(self, n: int) -> int | None:
         """The count as published; None is `*`. ValueError for a negative count, which is no count."""
@@ -44,7 +53,7 @@ class Rule:
             raise ValueError("a count cannot be negative")
         if n == 0:
             return 0
-        return None if n <= self.suppress_up_to else (n + self.base // 2) // self.base * self.base
+        return None if n <= self.suppress_up_to else (n + ROUNDED_TO // 2) // ROUNDED_TO * ROUNDED_TO
 
     def bounds(self, n: int) -> tuple[int, int]:
         """The least and the greatest count that would be published alike."""
@@ -53,11 +62,20 @@ class Rule:
             return 1, self.suppress_up_to
         if shown == 0:
             return 0, 0
-        return max(shown - self.base // 2, self.suppress_up_to + 1), shown + (self.base - 1) // 2
+        return shown - ROUNDED_TO // 2, shown + ROUNDED_TO // 2
 
     def is_small(self, n: int) -> bool:
         """Whether this count must never be pinned."""
         return 1 <= n <= self.suppress_up_to
+
+
+def may_suppress_up_to(n: int) -> bool:
+    """Whether counts may be hidden from 1 to this: 7, 12, 17 and so on.
+
+    Any other number would cut into the five counts that are rounded alike, and the least figure shown would then
+    stand for fewer of them than the others.
+    """
+    return n >= LEAST_SUPPRESSED and (n - LEAST_SUPPRESSED) % ROUNDED_TO == 0
 
 
 class Choice(NamedTuple):

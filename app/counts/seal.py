@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine, insert, select, text, update
 
 from app.counts import periods, tables
-from app.counts.disclosure import SUPPRESSED, WITHHELD, Rule, audit
+from app.counts.disclosure import ROUNDED_TO, SUPPRESSED, WITHHELD, Rule, audit
 from app.counts.figures import Figures, Span, read
 from app.counts.schema import (
     financial_year,
@@ -401,7 +401,7 @@ def _row(page: _Page, position: int, figure: Figure, n: int | None, mark: str, s
 def _sentence(page: _Page, edition: str, rule: Rule, *, synthetic: bool) -> str:
     table = TABLES[page.table]
     marks = Counter(mark for _, _, mark, _ in page.rows)
-    hidden = f"Counts from 1 to {rule.suppress_up_to} are shown as *, all others to the nearest {rule.base}."
+    hidden = f"Counts from 1 to {rule.suppress_up_to} are shown as *, all others to the nearest {ROUNDED_TO}."
     if marks[WITHHELD]:
         hidden += f" {marks[WITHHELD]} more {'figure is' if marks[WITHHELD] == 1 else 'figures are'} withheld (w),"
         hidden += " because others would give a small count away."

@@ -59,6 +59,14 @@ def test_a_setting_that_cannot_be_read_is_named_without_its_value(tmp_path: Path
     assert "plenty" not in refused.stderr
 
 
+def test_a_threshold_that_cuts_into_what_is_rounded_alike_is_refused_with_the_numbers_that_are_not(
+    tmp_path: Path,
+) -> None:
+    refused = imdlens("serve", cwd=tmp_path, IMDLENS_SUPPRESS_UP_TO="9")
+    assert refused.returncode == 1
+    assert "IMDLENS_SUPPRESS_UP_TO must be 7, 12, 17 and so on" in refused.stderr
+
+
 def test_a_misspelt_setting_is_refused_and_named(starter: Path, tmp_path: Path) -> None:
     refused = imdlens("lookup", "NG1 1AA", cwd=tmp_path, IMDLENS_DATA_DIR=str(starter), IMDLENS_CORE20_EDTION="IoD2019")
     assert refused.returncode == 1

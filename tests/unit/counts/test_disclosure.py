@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from app.counts.disclosure import Audit, Choice, Rule, Structure, audit
+from app.counts.disclosure import Audit, Choice, Rule, Structure, audit, may_suppress_up_to
 from app.counts.shares import Share, share
 from app.counts.tables import ATTENDED_OR_NOT, Figure
+from app.settings import Settings
 
 # NHS England, HES and ECDS publications since September 2018: below England 1 to 7 are `*`, all other counts are
 # rounded to the nearest 5, and zero is shown.
@@ -19,7 +21,7 @@ HES = {
     0: 0, 1: None, 2: None, 5: None, 7: None, 8: 10, 10: 10, 11: 10, 12: 10, 13: 15, 17: 15, 18: 20, 22: 20, 23: 25,
     99: 100, 100: 100, 102: 100, 103: 105, 1233: 1235,
 }  # fmt: skip
-RULES = [Rule(), Rule(suppress_up_to=9), Rule(base=10), Rule(12, 10), Rule(19, 20)]
+RULES = [Rule(suppress_up_to=n) for n in (7, 12, 17, 97)]
 
 
 @pytest.mark.parametrize(("count", "published"), HES.items())
@@ -27,7 +29,7 @@ def test_a_count_is_published_as_hes_publishes_it(count: int, published: int | N
     assert Rule().published(count) == published
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda r: f"{r.suppress_up_to}-{r.base}")
+@pytest.mark.parametrize("rule", RULES, ids=lambda r: str(r.suppress_up_to))
 def test_bounds_are_exactly_the_counts_that_are_published_alike(rule: Rule) -> None:
     alike: dict[int | None, list[int]] = {}
     for n in range(2101):
@@ -37,15 +39,40 @@ def test_bounds_are_exactly_the_counts_that_are_published_alike(rule: Rule) -> N
         assert rule.bounds(n) == (counts[0], counts[-1])
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda r: f"{r.suppress_up_to}-{r.base}")
+@pytest.mark.parametrize("rule", RULES, ids=lambda r: str(r.suppress_up_to))
 def test_exactly_the_counts_from_one_to_the_threshold_are_hidden(rule: Rule) -> None:
     hidden = [n for n in range(200) if rule.published(n) is None]
     assert hidden == [n for n in range(200) if rule.is_small(n)] == list(range(1, rule.suppress_up_to + 1))
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda r: f"{r.suppress_up_to}-{r.base}")
+@pytest.mark.parametrize("rule", RULES, ids=lambda r: str(r.suppress_up_to))
 def test_only_nothing_is_published_as_zero(rule: Rule) -> None:
     assert [n for n in range(200) if rule.published(n) == 0] == [0]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda r: str(r.suppress_up_to))
+def test_every_figure_but_zero_stands_for_five_counts_or_more(rule: Rule) -> None:
+    alike = Counter(rule.published(n) for n in range(1, 203))  # 203 is shown as 205
+    assert min(alike.values()) == 5
+
+
+@pytest.mark.parametrize("number", [n for n in range(-3, 40) if n not in (7, 12, 17, 22, 27, 32, 37)])
+def test_no_rule_hides_up_to_a_number_that_cuts_into_what_is_rounded_alike(number: int) -> None:
+    with pytest.raises(ValueError, match="7, 12, 17"):
+        Rule(suppress_up_to=number)
+
+
+@pytest.mark.parametrize("number", range(120))
+def test_a_deployment_may_choose_the_numbers_up_to_97_that_a_rule_takes(number: int) -> None:
+    if may_suppress_up_to(number) and number <= 97:
+        assert Settings(suppress_up_to=number).suppress_up_to == number
+    else:
+        with pytest.raises(ValidationError):
+            Settings(suppress_up_to=number)
+
+
+def test_a_rule_is_named_by_all_its_numbers() -> None:
+    assert len({rule.id for rule in (Rule(), Rule(12), Rule(least_denominator=200), Rule(12, 200))}) == 4
 
 
 def test_a_negative_count_is_no_count() -> None:

@@ -195,11 +195,12 @@ def test_declared_specialties_cannot_change_once_their_year_is_published(sqlite:
         declare_units(connection, 2024, ["501"], "declared")
 
 
-def test_the_rule_cannot_change_within_a_financial_year(sqlite: Engine) -> None:
+@pytest.mark.parametrize("rule", [Rule(suppress_up_to=12), Rule(least_denominator=200)], ids=["hidden", "shares"])
+def test_the_rule_cannot_change_within_a_financial_year(sqlite: Engine, rule: Rule) -> None:
     sealed(sqlite, ["2024-04"])
     fill(sqlite, ["2024-05"])
     with pytest.raises(SealError, match="another rule"):
-        seal(sqlite, "2024-05", replace(PUBLISHER, rule=Rule(suppress_up_to=9)))
+        seal(sqlite, "2024-05", replace(PUBLISHER, rule=rule))
 
 
 def test_a_year_in_which_counting_began_late_says_which_months_it_holds(sqlite: Engine) -> None:
