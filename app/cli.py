@@ -137,13 +137,14 @@ def _and_the_demo(settings: Settings) -> str:
 
 def _check_counting(settings: Settings) -> None:
     """Refuse to start on a wrong schema or without a secret. What is only away is no reason not to answer."""
-    from app.counting import open_store, secrets_of
+    from app.counting import is_synthetic, open_store, secrets_of
 
     try:
         secrets_of(settings)
-        open_store(settings).dispose()
-        if cli_counts.is_synthetic(settings):
+        engine = open_store(settings)
+        if is_synthetic(engine):
             err.print("[yellow]The counts here are SYNTHETIC: invented for demonstration.[/]")
+        engine.dispose()
     except DatabaseAwayError as error:
         err.print(f"[yellow]{escape(str(error))} Contacts wait on this host's disk until it is there.[/]")
     except OSError as error:

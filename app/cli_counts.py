@@ -5,7 +5,6 @@ import getpass
 import json
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,16 +17,17 @@ from rich.table import Table
 from sqlalchemy import delete, insert, select
 
 from app.context.summary import Summaries
-from app.counting import database_url, open_store, publisher
+from app.counting import engine_of, open_store, publisher
 from app.counts import exact, periods
 from app.counts.published import NotPublishedError, PublishedTables, as_csv
-from app.counts.schema import host, population, store_fact
+from app.counts.schema import host, population
 from app.counts.seal import Sealed, SealError, declare_units, months_due, seal
-from app.counts.tables import QUINTILES, TABLES
+from app.counts.store import database_time
+from app.counts.tables import QUINTILES, TABLES, own_rows
 from app.counts.vocabulary import vocabulary
 from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
 from app.current import check_edition
-from app.database import open_engine, upgrade
+from app.database import upgrade, writing
 from app.demo import StoreInUseError, fill
 from app.enrichment import Rules
 from app.inequality.measures import ESP2013
@@ -50,7 +50,6 @@ db = typer.Typer(help="The database of counts.", no_args_is_help=True)
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
-Month = Annotated[str, typer.Argument(help="A month, YYYY-MM.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 
@@ -66,10 +65,7 @@ def _month(text: str) -> str:
 @db.command("upgrade")
 def upgrade_database() -> None:
     """Make the tables of counts, or bring them to this version. Safe to run again."""
-    settings = read_settings()
-    if not settings.database_url:
-        settings.counts_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    upgrade(open_engine(database_url(settings), patient=True))
+    upgrade(engine_of(read_settings(), patient=True))
     out.print("The database has the tables that this version needs.")
 
 
@@ -133,10 +129,11 @@ def hosts(as_json: Json = False) -> None:
     """The hosts that write here, and whether any may still hold contacts on its disk."""
     engine = open_store(read_settings())
     with engine.connect() as connection:
+        now = database_time(connection)  # by which hosts are seen: this machine's own clock may differ
         rows = [
             {
                 "host": row.id,
-                "seen": f"{int(time.time()) - row.seen_at} s ago",
+                "seen": f"{now - row.seen_at} s ago",
                 "spooled": row.spooled,
                 "state": "stopped" if row.stopped else "running, or lost",
             }
@@ -233,8 +230,6 @@ def specialties(
 
     For a first year, of which the store knows nothing yet. Refused once a month of that year is published.
     """
-    from app.counts.tables import own_rows
-
     if not 2000 <= year <= 2100:
         raise InputError("The year is written with four digits: 2026 for 2026/27.")
     settings = read_settings()
@@ -246,7 +241,7 @@ def specialties(
         contacts[row["specialty"]] = int(number)
     own = own_rows(contacts, settings.least_specialty)
     engine = open_store(settings)
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         declare_units(connection, year, own, "declared")
     out.print(f"Rows of their own in {periods.year_name(year)}: {', '.join(own) or 'none'}. All others together.")
 
@@ -266,7 +261,7 @@ def load_population(
         if sorted(found) != sorted((quintile, band) for quintile in QUINTILES for band in ESP2013):
             raise InputError("Each edition needs every quintile and age band once: 5 times 20 rows.")
     engine = open_store(read_settings())
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         connection.execute(delete(population))
         connection.execute(insert(population), rows)
     out.print(f"{len(rows)} rows of population replace what was there.")
@@ -333,9 +328,3 @@ def fill_demo(settings: Settings, index: Index, rules: Rules) -> None:
         lambda sealed: err.print(f"[dim]{_said(sealed)}[/]"),
     )
     err.print(f"{periods.in_words(first)} to {periods.in_words(last)}: SYNTHETIC.")
-
-
-def is_synthetic(settings: Settings) -> bool:
-    """Whether the store holds invented data."""
-    with open_store(settings).connect() as connection:
-        return connection.execute(select(store_fact).where(store_fact.c.name == "synthetic")).first() is not None

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.counts.disclosure import Rule
@@ -13,6 +13,7 @@ from app.counts.exact import NotSealedError, read_exact
 from app.counts.intake import Intake
 from app.counts.ledger import Ledger
 from app.counts.published import Chosen, PublishedTables
+from app.counts.schema import store_fact
 from app.counts.seal import Publisher
 from app.counts.spool import Spool, SpoolError, secret_of
 from app.counts.store import CountStore
@@ -23,8 +24,7 @@ log: Final = logging.getLogger("imdlens")
 
 _T = TypeVar("_T")
 
-# With Python's default of 5 ms the committing thread waits for the event loop at every turn: commits took
-# four times as long.
+# With Python's default of 5 ms the committing thread waits for the event loop at every turn.
 _SWITCH_SECONDS: Final = 0.0005
 
 
@@ -35,20 +35,40 @@ def database_url(settings: Settings) -> str:
     return f"sqlite:///{settings.counts_folder / 'counts.sqlite'}"
 
 
+def engine_of(settings: Settings, *, patient: bool = False) -> Engine:
+    """The store's engine, nothing asked of it yet; the folder of an embedded one is made."""
+    if not settings.database_url:
+        _make_folder(settings)
+    return open_engine(database_url(settings), patient=patient)
+
+
+def _make_folder(settings: Settings) -> None:
+    settings.counts_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _upgrade_embedded(engine: Engine) -> None:
+    """SQLite belongs to this host alone; what several share is upgraded by hand, once."""
+    if is_sqlite(engine):
+        upgrade(engine)
+
+
 def open_store(settings: Settings, *, patient: bool = False) -> Engine:
     """The store's engine, its schema checked; an embedded one is made and upgraded. DatabaseError otherwise."""
-    if not settings.database_url:
-        settings.counts_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = open_engine(database_url(settings), patient=patient)
+    engine = engine_of(settings, patient=patient)
     try:
-        if is_sqlite(engine):
-            upgrade(engine)
-        else:
+        _upgrade_embedded(engine)
+        if not is_sqlite(engine):
             check_schema(engine)
     except SQLAlchemyError as error:
         # The driver's message may hold the address; ours says what to look at.
         raise DatabaseAwayError(f"The database of counts cannot be reached ({type(error).__name__}).") from None
     return engine
+
+
+def is_synthetic(engine: Engine) -> bool:
+    """Whether the store holds invented data."""
+    with engine.connect() as connection:
+        return connection.execute(select(store_fact).where(store_fact.c.name == "synthetic")).first() is not None
 
 
 def secrets_of(settings: Settings) -> list[bytes]:
@@ -70,12 +90,11 @@ def start_counting(settings: Settings) -> Intake | None:
     """
     spool = None
     try:
-        settings.counts_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_folder(settings)  # with a database elsewhere too: the spool is here
         secrets = secrets_of(settings)
         spool = Spool(settings.counts_folder / "spool")
-        engine = open_engine(database_url(settings))
-        if is_sqlite(engine):
-            upgrade(engine)
+        engine = engine_of(settings)
+        _upgrade_embedded(engine)
     except (DatabaseError, SpoolError, OSError, SQLAlchemyError) as error:
         log.error("no contact will be counted: %s", type(error).__name__)
         if spool:
@@ -127,7 +146,7 @@ class Counts:
     def _ask(self, question: Callable[[Engine], _T]) -> _T:
         try:
             if self._engine is None:
-                self._engine = open_engine(database_url(self._settings))
+                self._engine = open_engine(database_url(self._settings))  # a door makes no folder
             return question(self._engine)
         except (SQLAlchemyError, DatabaseError) as error:
             log.error("the store of counts cannot be read: %s", type(error).__name__)

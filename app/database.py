@@ -1,7 +1,8 @@
 """The database of counts: its engine, its metadata, and whether its schema is the one this version needs."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,6 +69,16 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
     )
 
 
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A connection within one transaction, which says at its beginning that it will write.
+
+    Committed at the end, and rolled back by an exception.
+    """
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
 def is_sqlite(bind: Engine | Connection) -> bool:
     """Whether this is the embedded database."""
     return bind.dialect.name == "sqlite"
@@ -108,7 +119,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     from alembic import command
     from alembic.util import CommandError
 
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         _one_at_a_time(connection)
         try:
             command.upgrade(_alembic(connection), revision)
@@ -120,7 +131,7 @@ def downgrade(engine: Engine, revision: str) -> None:
     """Bring the schema back to an older revision; `base` removes every table, and all counts with it."""
     from alembic import command
 
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         _one_at_a_time(connection)
         command.downgrade(_alembic(connection), revision)
 

@@ -23,6 +23,7 @@ from app.counts.store import Batch, CountStore
 from app.counts.tables import QUINTILES, own_rows
 from app.counts.vocabulary import vocabulary
 from app.counts.waiting import Snapshot, Waiting, replace_waiting_list
+from app.database import writing
 from app.enrichment import Enrichment, Rules, enrich
 from app.inequality.measures import ESP2013
 from app.lookup.index import Index
@@ -83,7 +84,7 @@ def _months() -> list[str]:
 def _mark(engine: Engine, edition: str, months: Sequence[str]) -> None:
     years = sorted({periods.financial_year(month) for month in months})
     own = own_rows({s: n * 12 for s, n in _SIZES.items()}, 1000)
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         connection.execute(insert(store_fact), {"name": "synthetic", "value": "invented by imdlens demo"})
         for year in years[:2]:  # the first is not a whole year, so the second cannot be judged by it
             declare_units(connection, year, own, "declared")

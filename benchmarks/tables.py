@@ -22,6 +22,7 @@ from app.counts.periods import months_of_year
 from app.counts.seal import Publisher, declare_units, seal
 from app.counts.tables import STATUSES
 from app.counts.vocabulary import ABSENT, vocabulary
+from app.database import writing
 from app.main import create_app
 from app.settings import Settings
 from benchmarks import national
@@ -123,7 +124,7 @@ def _fill(engine: Engine, cells: int) -> list[str]:
                 if written >= cells:
                     break
             year += 1
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         for one in range(2018, year):
             declare_units(connection, one, lists["s"][:UNITS], "declared")
     return months

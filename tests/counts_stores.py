@@ -20,7 +20,7 @@ from app.counts.schema import population, waiting_list, waiting_list_snapshot
 from app.counts.seal import Publisher, Sealed, declare_units, seal
 from app.counts.store import Batch, CountStore, open_month
 from app.counts.vocabulary import vocabulary
-from app.database import open_engine, upgrade
+from app.database import open_engine, upgrade, writing
 from app.enrichment import Enrichment
 
 EDITION = "IoD2025"
@@ -345,7 +345,7 @@ def opened_store(plan: Plan, folder: Path) -> Iterator[Engine]:
 
 
 def _fill(engine: Engine, plan: Plan) -> None:
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         declare_units(connection, YEAR, plan.own, "declared")
         for month in plan.months:  # one without a contact is published too
             open_month(connection, month, EDITION)
@@ -382,7 +382,7 @@ def _wait(engine: Engine, plan: Plan) -> None:
         for month in sorted({w.month for w in plan.waiting})
     ]
     if listed:
-        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        with writing(engine) as connection:
             connection.execute(insert(waiting_list_snapshot), snapshots)
             connection.execute(insert(waiting_list), listed)
 

@@ -11,6 +11,7 @@ from app.counts.schema import population
 from app.counts.seal import Publisher, declare_units, seal
 from app.counts.store import Batch, CountStore, Event
 from app.counts.tables import QUINTILES, quintile_of
+from app.database import writing
 from app.inequality.measures import ESP2013
 
 YEAR = [f"2024-{m:02d}" for m in range(4, 13)] + [f"2025-{m:02d}" for m in range(1, 4)]
@@ -76,7 +77,7 @@ def fill(engine: Engine, months: Sequence[str], contacts: int = 300, seed: int =
 
 def sealed(engine: Engine, months: Sequence[str], contacts: int = 300) -> None:
     """Fill and seal these months, with two specialties that have rows of their own."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         declare_units(connection, 2024, ["340", "110"], "declared")
         connection.execute(insert(population), RESIDENTS)
     fill(engine, months, contacts)

@@ -142,28 +142,14 @@ class Audit:
         self._family_of = np.full(slots + 1, -1)
         self._members: dict[int, Ints] = {}
         for f in range(structure.atoms.shape[1]):
-            self._index(f, slots)
+            members = _places(self._atoms[:, f], slots)
+            self._members |= members
+            for slot in members:
+                self._family_of[slot] = f
         self._choosers: dict[int, Ints] = {}
         for kind in range(structure.choosing.shape[1]):
-            self._index_choosers(kind, nobody)
+            self._choosers |= _places(self._choosing[:, kind], nobody)
         self._undo: list[tuple[str, int, float]] = []
-
-    def _index(self, family: int, slots: int) -> None:
-        column = self._atoms[:, family]
-        order = np.argsort(column, kind="stable")
-        found, starts = np.unique(column[order], return_index=True)
-        for slot, members in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
-            if slot < slots:
-                self._family_of[slot] = family
-                self._members[slot] = members
-
-    def _index_choosers(self, kind: int, nobody: int) -> None:
-        column = self._choosing[:, kind]
-        order = np.argsort(column, kind="stable")
-        found, starts = np.unique(column[order], return_index=True)
-        for choice, members in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
-            if choice < nobody:
-                self._choosers[choice] = members
 
     def _measure(self, choice: int) -> None:
         """How far the best label of a choice can go up and down, and how many contacts can pass with theirs."""
@@ -383,6 +369,14 @@ class Audit:
             else:
                 self._shift(which, int(by))
         self._undo = []
+
+
+def _places(column: Ints, nobody: int) -> dict[int, Ints]:
+    """Where each number below `nobody` stands in a column, in order."""
+    order = np.argsort(column, kind="stable")
+    found, starts = np.unique(column[order], return_index=True)
+    places = zip(found.tolist(), np.split(order, starts[1:]), strict=True)
+    return {number: where for number, where in places if number < nobody}
 
 
 def audit(structure: Structure, targets: Iterable[int], low: Floats, high: Floats, candidates: set[int]) -> set[int]:

@@ -1,10 +1,10 @@
 """Exact counts, for those who may see them: one month, one dimension, each read on record."""
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Engine, Select, Table, func, insert, select
 
+from app.counts import periods
 from app.counts.schema import (
     age_sex,
     completeness,
@@ -18,6 +18,7 @@ from app.counts.schema import (
     waiting_list_snapshot,
 )
 from app.counts.schema import month as month_table
+from app.database import writing
 
 # What is counted by, the cells that hold it, their column, and for cells of many dimensions which one.
 _BY: Final[dict[str, tuple[Table, str, str | None]]] = {
@@ -50,13 +51,13 @@ def read_exact(engine: Engine, month: str, by: str, who: str, *, sealed_only: bo
 
     NotSealedError where only sealed months may be read and this is none. `by` is one of BY.
     """
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         found = connection.execute(
             select(month_table.c.state, month_table.c.edition).where(month_table.c.month == month)
         ).first()
         if found is None or (sealed_only and found.state != "sealed"):
             raise NotSealedError
-        connection.execute(insert(exact_read).values(at=_now(), who=who, month=month, by=by))
+        connection.execute(insert(exact_read).values(at=periods.moment(), who=who, month=month, by=by))
         rows = connection.execute(_statement(month, by)).all()
         too_late = connection.execute(select(func.sum(late.c.n)).where(late.c.month == month)).scalar()
     return {
@@ -70,10 +71,6 @@ def read_exact(engine: Engine, month: str, by: str, who: str, *, sealed_only: bo
     }
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _statement(month: str, by: str) -> Any:
     table, name, dimension = _BY[by]
     column: Column[str] = table.c[name]
@@ -83,8 +80,8 @@ def _statement(month: str, by: str) -> Any:
 
 def months(engine: Engine, who: str) -> list[dict[str, Any]]:
     """Every month with its state, contacts, people waiting and late contacts, the read put on record."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        connection.execute(insert(exact_read).values(at=_now(), who=who, month="all", by="month"))
+    with writing(engine) as connection:
+        connection.execute(insert(exact_read).values(at=periods.moment(), who=who, month="all", by="month"))
         contacts = _pairs(connection, select(flow.c.month, func.sum(flow.c.n)).group_by(flow.c.month))
         too_late = _pairs(connection, select(late.c.month, func.sum(late.c.n)).group_by(late.c.month))
         waiting = _pairs(connection, select(waiting_list_snapshot.c.month, waiting_list_snapshot.c.patients))

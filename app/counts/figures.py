@@ -6,7 +6,7 @@ protects them like the others.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -39,9 +39,9 @@ class Span:
 class Figures:
     """What may be published of a span, exactly, and how contacts make it up."""
 
-    counts: dict[Figure, int] = field(default_factory=dict)
-    structure: Structure | None = None
-    slots: list[Figure] = field(default_factory=list)  # the figure of each slot of the structure
+    counts: dict[Figure, int]
+    structure: Structure
+    slots: list[Figure]  # the figure of each slot of the structure
 
 
 def read(connection: Connection, span: Span, units: Units) -> Figures:

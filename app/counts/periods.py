@@ -1,6 +1,6 @@
 """Months, quarters and financial years, as text that sorts: `2026-11`, `2026-27-Q3`, `2026-27`."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,11 @@ _MONTHS: Final = (
 def today() -> date:
     """The date in Europe/London, which is where contacts happen."""
     return datetime.now(_LONDON).date()
+
+
+def moment() -> str:
+    """Now, in UTC and to the second, as what is put on record bears it: `2026-11-22T19:04:47+00:00`."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def month_of(day: date) -> str:

@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +26,7 @@ from app.counts.shares import Share, share
 from app.counts.standardised import StandardisedRates
 from app.counts.store import database_time, open_month
 from app.counts.tables import TABLES, Figure, Units, own_rows
+from app.database import writing
 
 _SILENT_SECONDS: Final = 20  # hosts speak every five
 STANDARDISED: Final = "organisation_standardised"
@@ -59,15 +59,14 @@ class Sealed:
     seconds: float = 0.0
 
 
-def months_due(engine: Engine, until: str | None = None) -> list[str]:
+def months_due(engine: Engine) -> list[str]:
     """The months that are over and not sealed, oldest first; months without any contact between others included."""
     with engine.connect() as connection:
         states = _states(connection)
     if not states:
         return []
-    last = until or periods.month_of(periods.today())
-    due, month = [], min(states)
-    while month < last:
+    due, month, this_month = [], min(states), periods.month_of(periods.today())
+    while month < this_month:
         if states.get(month) != "sealed":
             due.append(month)
         month = periods.next_month(month)
@@ -123,7 +122,7 @@ def _facts(connection: Connection) -> dict[str, str]:
 
 def _close(engine: Engine, month: str, publisher: Publisher, without: Sequence[str]) -> None:
     """From here on nobody writes into the month: writers before hold it shared, this takes it alone."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         _check_hosts(connection, without)
         statement = select(month_table.c.state).where(month_table.c.month == month).with_for_update()
         state = connection.execute(statement).scalar()
@@ -133,7 +132,7 @@ def _close(engine: Engine, month: str, publisher: Publisher, without: Sequence[s
             return
         _fix_units(connection, month, publisher)
         connection.execute(
-            update(month_table).where(month_table.c.month == month).values(state="closed", closed_at=_now())
+            update(month_table).where(month_table.c.month == month).values(state="closed", closed_at=periods.moment())
         )
 
 
@@ -292,8 +291,6 @@ def figure_of(row: Any) -> Figure:
 def _audit(figures: Figures, new: set[tuple[str, str]], withheld: set[Figure], rule: Rule) -> set[Figure]:
     """The figures among the new ones that must be withheld."""
     structure, slots = figures.structure, figures.slots
-    if structure is None:
-        return set()
     low, high = np.zeros(len(slots)), np.full(len(slots), np.inf)
     targets, candidates = [], set()
     for i, figure in enumerate(slots):
@@ -346,14 +343,14 @@ def _publish(
     engine: Engine, month: str, pages: Sequence[_Page], publisher: Publisher, facts: Mapping[str, str]
 ) -> None:
     """Write everything and mark the month sealed, or nothing."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         statement = (
             select(month_table.c.state, month_table.c.edition).where(month_table.c.month == month).with_for_update()
         )
         state, edition = connection.execute(statement).one()
         if state == "sealed":
             return  # another sealing was faster, and published the same
-        now = _now()
+        now = periods.moment()
         for page in pages:
             connection.execute(
                 insert(publication).values(
@@ -412,7 +409,3 @@ def _sentence(page: _Page, edition: str, rule: Rule, *, synthetic: bool) -> str:
         hidden = f"Counting began within this period: it holds {held} only. {hidden}"
     invented = "SYNTHETIC DATA, invented for demonstration. " if synthetic else ""
     return f"{invented}{table.shows}, {edition}, {periods.in_words(page.period)}. {table.leaves_out} {hidden}"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, select, text
 
+from app.counts import periods
 from app.counts.disclosure import Rule
 from app.counts.figures import UNDER_18_BANDS
-from app.counts.periods import financial_year
-from app.counts.schema import month as month_table
-from app.counts.schema import population
+from app.counts.schema import financial_year, population
 from app.counts.tables import QUINTILES, STANDARDISED_TYPES, Figure
 from app.inequality.measures import ESP2013, directly_standardised_rate
 
@@ -39,7 +38,7 @@ class StandardisedRates:
 
     def _residents(self, month: str) -> dict[str, dict[str, int]]:
         edition = self._connection.execute(
-            select(month_table.c.edition).where(month_table.c.year == financial_year(month)).limit(1)
+            select(financial_year.c.edition).where(financial_year.c.year == periods.financial_year(month))
         ).scalar_one()
         found: dict[str, dict[str, int]] = defaultdict(dict)
         for row in self._connection.execute(select(population).where(population.c.edition == edition)):

@@ -19,7 +19,7 @@ from sqlalchemy.event import listen
 from app.counts.cells import Cell
 from app.counts.periods import financial_year
 from app.counts.schema import KINDS, late
-from app.database import is_sqlite
+from app.database import is_sqlite, writing
 
 Outcome = Literal["counted", "duplicate", "sealed", "spooled", "unconfirmed", "unavailable"]
 """What became of a contact: `counted` is in the database; `spooled` is safe on this host's disk and will be."""
@@ -114,7 +114,7 @@ class CountStore:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self._turn, self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+        with self._turn, writing(self._engine) as connection:
             yield connection
 
     def commit(self, batch: Batch, *, from_spool: bool = False) -> Committed:

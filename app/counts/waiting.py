@@ -1,8 +1,7 @@
 """The waiting list at a month's end: a stock, replaced whole, valid only once it is declared complete."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from app.counts.periods import month_of, today
 from app.counts.schema import waiting_list, waiting_list_snapshot
 from app.counts.store import last_closed, open_month, open_year
 from app.counts.vocabulary import ABSENT, UNRECOGNISED, vocabulary, wait_band
+from app.database import writing
 from app.enrichment import Rules, enrich
 from app.lookup.index import Index
 
@@ -62,24 +62,18 @@ def replace_waiting_list(
     """
     if snapshot.month > month_of(today()):
         raise WaitingListError(f"{snapshot.month} lies in the future.")
-    with _writing(engine) as connection:
+    with writing(engine) as connection:
         _check_open(connection, snapshot.month)
         edition = open_year(connection, snapshot.month, snapshot.edition)
     counts = _counted(people, edition, index, rules)  # takes its time: nobody else may wait for it
     total = sum(counts.values())
     if total != expected:
         raise WaitingListError(f"The list holds {total:,} people, not {expected:,}: nothing was taken.")
-    with _writing(engine) as connection:
+    with writing(engine) as connection:
         _check_open(connection, snapshot.month)
         open_month(connection, snapshot.month, snapshot.edition)
         _write(connection, snapshot, edition, counts, total)
     return total
-
-
-@contextmanager
-def _writing(engine: Engine) -> Iterator[Connection]:
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        yield connection
 
 
 def _check_open(connection: Connection, month: str) -> None:

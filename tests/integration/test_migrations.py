@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 import app.counts.schema  # noqa: F401 - the tables that the metadata must know
-from app.database import DatabaseError, check_schema, downgrade, is_sqlite, metadata, open_engine, upgrade
+from app.database import DatabaseError, check_schema, downgrade, is_sqlite, metadata, open_engine, upgrade, writing
 from tests.databases import Postgres, opened
 
 CELLS = {
@@ -42,7 +42,7 @@ def cell(table: str, month: str, edition: str = "IoD2025", x: str = "x") -> str:
 
 
 def run(engine: Engine, *statements: str) -> None:
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
 

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from app.counts.cells import Cell
 from app.counts.schema import KINDS
 from app.counts.store import Event
+from app.database import writing
 
 MONTH, EDITION = "2026-05", "IoD2025"
 
@@ -49,7 +50,7 @@ def value(engine: Engine, statement: str) -> Any:
 
 def run(engine: Engine, *statements: str) -> None:
     """Run statements in one transaction."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
 

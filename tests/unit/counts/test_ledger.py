@@ -16,7 +16,7 @@ from app.counts import ledger as ledger_module
 from app.counts.ledger import Ledger
 from app.counts.spool import Spool
 from app.counts.store import Batch, CountStore
-from app.database import is_sqlite, open_engine
+from app.database import is_sqlite, open_engine, writing
 from tests.databases import Postgres, eventually, opened
 from tests.unit.counts.events import EDITION, MONTH, close_month, event, stored, value
 
@@ -37,7 +37,7 @@ async def counting(url: str, folder: Path, deadline: float = PATIENT) -> AsyncIt
 @contextmanager
 def blocked(engine: Engine) -> Iterator[None]:
     """Nobody else can write to the store."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with writing(engine) as connection:
         if not is_sqlite(engine):
             connection.exec_driver_sql("LOCK TABLE batch, financial_year, month IN ACCESS EXCLUSIVE MODE")
         yield

@@ -16,6 +16,7 @@ from app.counts.published import PublishedTables
 from app.counts.seal import SealError, declare_units, months_due, seal
 from app.counts.store import Batch, CountStore
 from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
+from app.database import writing
 from app.enrichment import Rules
 from app.lookup.index import Index
 from tests.databases import opened
@@ -81,7 +82,7 @@ def test_months_are_sealed_in_order_and_only_when_they_are_over(sqlite: Engine) 
 
 def test_a_month_without_any_contact_between_others_is_sealed_as_empty(sqlite: Engine) -> None:
     fill(sqlite, ["2024-04", "2024-06"])
-    assert months_due(sqlite, "2024-07") == ["2024-04", "2024-05", "2024-06"]
+    assert months_due(sqlite)[:3] == ["2024-04", "2024-05", "2024-06"]
     for month in ("2024-04", "2024-05", "2024-06"):
         seal(sqlite, month, PUBLISHER)
     rows = PublishedTables(sqlite).choose("organisation_outcome", "2024-05").rows
@@ -187,11 +188,7 @@ def test_specialties_have_rows_of_their_own_by_the_year_before_and_keep_them(sql
 
 def test_declared_specialties_cannot_change_once_their_year_is_published(sqlite: Engine) -> None:
     sealed(sqlite, ["2024-04"])
-    with (
-        pytest.raises(Exception, match="published already"),
-        sqlite.connect().execution_options(writes=True) as connection,
-        connection.begin(),
-    ):
+    with pytest.raises(SealError, match="published already"), writing(sqlite) as connection:
         declare_units(connection, 2024, ["501"], "declared")
 
 
