@@ -9,16 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 from uuid import uuid4
 
-from pydantic_core import to_json
-from sqlalchemy import Connection, Engine, Table, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.event import listen
 
 from app.counts.cells import Cell
 from app.counts.periods import financial_year
-from app.counts.schema import KINDS, late
+from app.counts.statements import body_of, statements_of
 from app.database import is_sqlite, writing
 
 Outcome = Literal["counted", "duplicate", "sealed", "spooled", "unconfirmed", "unavailable"]
@@ -54,7 +53,7 @@ class Batch:
     """Contacts that are committed together. Its id makes a second try harmless when the first one's fate is unknown."""
 
     id: str = field(default_factory=lambda: uuid4().hex)
-    unkeyed: dict[tuple[str, str], Counter[Cell]] = field(default_factory=lambda: defaultdict(Counter))
+    unkeyed: dict[tuple[str, str], Counter[Cell]] = field(default_factory=dict)
     keyed: list[Event] = field(default_factory=list)
 
     @classmethod
@@ -107,7 +106,7 @@ class CountStore:
     def __init__(self, engine: Engine, edition: str) -> None:
         """`edition` is the one that a financial year is counted on when its first contact comes."""
         self._engine, self._edition = engine, edition
-        self._sql = _Sqlite() if is_sqlite(engine) else _Postgresql()
+        self._sql = statements_of(engine)
         self._turn = _Turn(engine)
         listen(engine, "connect", lambda connection, _: self._sql.prepare(connection))
         engine.dispose()  # connections made before that
@@ -136,7 +135,7 @@ class CountStore:
             return None
         committed = Committed({}, new)
         cells, _ = _sum(batch.unkeyed, batch.keyed, committed)
-        body = (batch.id, _day(), _json(sorted(hashes)), *map(_json, _rows(cells)))
+        body = body_of(batch.id, _day(), hashes, cells)  # before it is our turn: others wait for that
         driver = self._engine.dialect.loaded_dbapi
         with self._turn, self._engine.connect() as connection:
             try:
@@ -195,7 +194,7 @@ class CountStore:
     def beat(self, host: str, spooled: int, *, oldest: int | None = None, stopped: bool = False) -> None:
         """Tell the store that this host lives, how many batches wait on its disk, and since when the oldest does."""
         with self._writing() as connection:
-            connection.exec_driver_sql(self._sql.beat, (host, database_time(connection), spooled, oldest, stopped))
+            self._sql.beat(connection, host, database_time(connection), spooled, oldest, stopped=stopped)
 
     def forget_old_keys(self) -> None:
         """Remove keys and batch ids of more than a week ago, unless a host may still deliver such old ones.
@@ -327,162 +326,3 @@ class _Turn:
             self._file = -1
 
     __del__ = close
-
-
-# ------------------------------------------------------------------- one statement a kind, in key order
-
-
-def _json(value: list[Any]) -> str:
-    return to_json(value).decode()
-
-
-def _rows(cells: Counter[Cell]) -> list[list[tuple[Any, ...]]]:
-    """The rows of each kind."""
-    rows: list[list[tuple[Any, ...]]] = [[] for _ in KINDS]
-    # In key order everywhere: two batches that lock the same rows in different orders deadlock.
-    for cell in sorted(cells):
-        rows[int(cell[0])].append((*cell[1:], cells[cell]))
-    return rows
-
-
-def _columns(table: Table) -> tuple[list[str], list[str]]:
-    return [c.name for c in table.columns], [c.name for c in table.primary_key]
-
-
-class _Sqlite:
-    beat = (
-        "INSERT INTO host (id, seen_at, spooled, oldest, stopped) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-        " seen_at = excluded.seen_at, spooled = excluded.spooled, oldest = excluded.oldest, stopped = excluded.stopped"
-    )
-
-    def __init__(self) -> None:
-        self._upserts = [self._upsert(table) for table in KINDS]
-        self._late = self._upsert(late)
-
-    @staticmethod
-    def _upsert(table: Table) -> str:
-        names, key = _columns(table)
-        values = ", ".join(f"value ->> {i}" for i in range(len(names)))
-        return (
-            f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {values} FROM json_each(?) WHERE true"  # noqa: S608
-            f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET n = n + excluded.n"
-        )
-
-    @staticmethod
-    def add_at_once(connection: Any, body: tuple[Any, ...]) -> None:
-        connection.execute("INSERT INTO temp.at_once VALUES (?, ?, ?, ?, ?, ?, ?, ?)", body)
-
-    def prepare(self, connection: Any) -> None:
-        """A view of this connection's own; what is inserted into it goes to all the tables, or to none."""
-        kinds = [table.name for table in KINDS]
-        nothing = ", ".join(f"NULL AS {name}" for name in ("id", "day", "hashes", *kinds))
-        upserts = "; ".join(
-            upsert.replace("json_each(?)", f"json_each(NEW.{kind})")
-            for upsert, kind in zip(self._upserts, kinds, strict=True)
-        )
-        connection.execute(f"CREATE TEMP VIEW IF NOT EXISTS at_once AS SELECT {nothing}")
-        connection.execute(
-            "CREATE TEMP TRIGGER IF NOT EXISTS at_once_insert INSTEAD OF INSERT ON at_once BEGIN"  # noqa: S608
-            " INSERT INTO batch (id, day) VALUES (NEW.id, NEW.day);"
-            " INSERT INTO event_key (hash, batch, day) SELECT value, NEW.id, NEW.day FROM json_each(NEW.hashes);"
-            f" {upserts}; END"
-        )
-
-    def insert_batch(self, connection: Connection, batch: str, day: int) -> bool:
-        statement = "INSERT INTO batch (id, day) VALUES (?, ?) ON CONFLICT DO NOTHING"
-        return connection.exec_driver_sql(statement, (batch, day)).rowcount == 1
-
-    def insert_keys(self, connection: Connection, hashes: list[str], batch: str, day: int) -> frozenset[str]:
-        statement = (
-            "INSERT INTO event_key (hash, batch, day) SELECT value, ?, ? FROM json_each(?) WHERE true"
-            " ON CONFLICT DO NOTHING RETURNING hash"
-        )
-        return frozenset(connection.exec_driver_sql(statement, (batch, day, _json(hashes))).scalars())
-
-    def keys_of(self, connection: Connection, batch: str) -> frozenset[str]:
-        return frozenset(connection.exec_driver_sql("SELECT hash FROM event_key WHERE batch = ?", (batch,)).scalars())
-
-    def known_keys(self, connection: Connection, hashes: list[str]) -> frozenset[str]:
-        statement = "SELECT hash FROM event_key WHERE hash IN (SELECT value FROM json_each(?))"
-        return frozenset(connection.exec_driver_sql(statement, (_json(hashes),)).scalars())
-
-    def lock_months(self, connection: Connection, months: list[str]) -> dict[str, tuple[str, str]]:
-        # Nothing to lock: the one who writes has the whole database.
-        statement = "SELECT month, state, edition FROM month WHERE month IN (SELECT value FROM json_each(?))"
-        rows = connection.exec_driver_sql(statement, (_json(months),))
-        return {month: (state, edition) for month, state, edition in rows}
-
-    def add(self, connection: Connection, cells: Counter[Cell]) -> None:
-        for statement, rows in zip(self._upserts, _rows(cells), strict=True):
-            if rows:
-                connection.exec_driver_sql(statement, (_json(rows),))
-
-    def add_late(self, connection: Connection, contacts: Counter[tuple[str, str]]) -> None:
-        rows = sorted((*key, n) for key, n in contacts.items())
-        connection.exec_driver_sql(self._late, (_json(rows),))
-
-
-class _Postgresql:
-    beat = _Sqlite.beat.replace("?", "%s")
-
-    def __init__(self) -> None:
-        # The main statement runs first and the others in an order of the server's: here as there keys come before
-        # cells, and cells in the same order, or two batches would deadlock.
-        upserts = ", ".join(f"w{i} AS ({self._upsert(table)})" for i, table in enumerate(KINDS))
-        self._all = f"WITH {upserts} SELECT 1"
-        self._at_once = (
-            f"WITH b AS (INSERT INTO batch (id, day) VALUES (%s, %s)), {upserts}"  # noqa: S608
-            " INSERT INTO event_key (hash, batch, day)"
-            " SELECT h, %s, %s FROM jsonb_array_elements_text(%s::jsonb) h"
-        )
-        self._late = self._upsert(late)
-
-    @staticmethod
-    def _upsert(table: Table) -> str:
-        names, key = _columns(table)
-        values = ", ".join(f"(v ->> {i}){'::bigint' if name == 'n' else ''}" for i, name in enumerate(names))
-        return (
-            f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {values} FROM jsonb_array_elements(%s::jsonb) v"  # noqa: S608
-            f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET n = {table.name}.n + excluded.n"
-        )
-
-    def add_at_once(self, connection: Any, body: tuple[Any, ...]) -> None:
-        batch, day, hashes, *cells = body
-        connection.autocommit = True  # without a round trip to begin and one to commit
-        try:
-            connection.execute(self._at_once, (batch, day, *cells, batch, day, hashes))
-        finally:
-            if not connection.closed:
-                connection.autocommit = False
-
-    def prepare(self, connection: Any) -> None:
-        """Nothing is needed."""
-
-    def insert_batch(self, connection: Connection, batch: str, day: int) -> bool:
-        statement = "INSERT INTO batch (id, day) VALUES (%s, %s) ON CONFLICT DO NOTHING"
-        return connection.exec_driver_sql(statement, (batch, day)).rowcount == 1
-
-    def insert_keys(self, connection: Connection, hashes: list[str], batch: str, day: int) -> frozenset[str]:
-        statement = (
-            "INSERT INTO event_key (hash, batch, day) SELECT h, %s, %s FROM unnest(%s::text[]) h"
-            " ON CONFLICT DO NOTHING RETURNING hash"
-        )
-        return frozenset(connection.exec_driver_sql(statement, (batch, day, hashes)).scalars())
-
-    def keys_of(self, connection: Connection, batch: str) -> frozenset[str]:
-        return frozenset(connection.exec_driver_sql("SELECT hash FROM event_key WHERE batch = %s", (batch,)).scalars())
-
-    def known_keys(self, connection: Connection, hashes: list[str]) -> frozenset[str]:
-        statement = "SELECT hash FROM event_key WHERE hash = ANY(%s)"
-        return frozenset(connection.exec_driver_sql(statement, (hashes,)).scalars())
-
-    def lock_months(self, connection: Connection, months: list[str]) -> dict[str, tuple[str, str]]:
-        statement = "SELECT month, state, edition FROM month WHERE month = ANY(%s) ORDER BY month FOR SHARE"
-        return {month: (state, edition) for month, state, edition in connection.exec_driver_sql(statement, (months,))}
-
-    def add(self, connection: Connection, cells: Counter[Cell]) -> None:
-        connection.exec_driver_sql(self._all, tuple(map(_json, _rows(cells))))
-
-    def add_late(self, connection: Connection, contacts: Counter[tuple[str, str]]) -> None:
-        rows = sorted((*key, n) for key, n in contacts.items())
-        connection.exec_driver_sql(self._late, (_json(rows),))
