@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 from app.counts.cells import cells_of
 from app.counts.contact import LONGEST_EVENT_ID, read_contact
 from app.counts.ledger import Ledger
-from app.counts.periods import first_counted, today
+from app.counts.periods import financial_year, first_counted, today
 from app.counts.store import Event
 from app.enrichment import Enrichment, Notice
 from app.lookup.index import Index
@@ -47,6 +47,7 @@ class Intake:
 
     def __init__(self, ledger: Ledger, secrets: Sequence[bytes], since: str | None = None) -> None:
         self._ledger, self._secrets, self._since = ledger, secrets, since
+        self._uncounted = set[int]()  # financial years whose edition cannot be used now
 
     async def take(self, asked: Sequence[Asked], index: Index, client: str) -> list[Receipt]:
         """A receipt for each, within the deadline. A bad value never fails the answer, only the count."""
@@ -76,15 +77,28 @@ class Intake:
         if contact is None:
             return Receipt(False, "invalid_contact", warnings), ()
         edition = self._ledger.known_edition(contact.month) or await self._ledger.edition_of(contact.month)
+        # Not known while the database is away, or not in the loaded data: no band would be right, and a year of
+        # contacts without deciles could never be mended.
         if edition is None or not any(e.id == edition and e.nation == "England" for e in index.editions):
-            # Not known while the database is away, or not in the loaded data: no band would be right, and a year
-            # of contacts without deciles could never be mended.
-            log.error("the edition that this year is counted on is not known, or not in the loaded data")
+            self._tell_uncounted(contact.month)
             return _UNAVAILABLE, warnings
+        if self._uncounted:
+            self._tell_counted(contact.month)
         lad = index.code(answer.place, "lad") if answer.place else None
         cells = cells_of(contact, answer, edition, client, _groups(answer, asked.signals), lad)
         events.append(Event(cells, self._hashes(client, contact.event_id, asked.key, asked.place)))
         return None, warnings
+
+    def _tell_uncounted(self, month: str) -> None:
+        """Once, and not at every request: the log must stay readable while it lasts."""
+        if (year := financial_year(month)) not in self._uncounted:
+            self._uncounted.add(year)
+            log.error("the edition that a year is counted on is not known, or not in the loaded data")
+
+    def _tell_counted(self, month: str) -> None:
+        if (year := financial_year(month)) in self._uncounted:
+            self._uncounted.remove(year)
+            log.warning("the edition that a year is counted on is known and loaded again")
 
     def _hashes(self, client: str, event_id: str | None, key: str | None, place: int | None) -> tuple[str, ...]:
         """Keyed hashes of a contact's keys under every secret in force: 128 bits of HMAC-SHA-256 each."""
