@@ -14,13 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from sqlalchemy.exc import SQLAlchemyError
 
-from app import cli_counts
 from app.context.summary import Summaries
-from app.database import DatabaseAwayError, DatabaseError
 from app.enrichment import Enrichment, Rules, enrich
-from app.errors import field_errors
 from app.lookup.deprivation import NATIONS
 from app.lookup.index import Index
 from app.lookup.layout import IndexFileError
@@ -38,8 +34,6 @@ app = typer.Typer(
 )
 data = typer.Typer(help="The national data: build, look at and switch releases.", no_args_is_help=True)
 app.add_typer(data, name="data")
-app.add_typer(cli_counts.counts, name="counts")
-app.add_typer(cli_counts.db, name="db")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -61,17 +55,20 @@ OutDir = Annotated[Path | None, typer.Option("--out", help="Data folder; IMDLENS
 
 def main() -> None:
     """Run the command; what can be foreseen ends in one sentence, not in a traceback."""
+    _add_counts()
     try:
         app()
-    except (ReferenceDataError, IndexFileError, UnknownSettingError, DatabaseError, *cli_counts.FORESEEN) as error:
+    except _foreseen() as error:
         _fail(str(error))
-    except SQLAlchemyError as error:  # its message may hold an address or a value
+    except _of_the_database() as error:  # its message may hold an address or a value
         _fail(f"The database of counts failed: {type(error).__name__}.")
     except BrokenPipeError:
         sys.stderr.close()
     except OSError as error:  # an unwritable folder, a full disk
         _fail(f"{error.filename or 'A file'}: {error.strerror}.")
     except ValidationError as error:
+        from app.errors import field_errors
+
         wrong = error.errors(include_input=False)
         fields = [f"IMDLENS_{e['field'].upper()}" for e in field_errors(wrong)]
         # Of the messages only our own: the others quote patterns and types.
@@ -79,6 +76,32 @@ def main() -> None:
         _fail(f"These settings cannot be read: {', '.join(fields)}.{''.join(said)}")
     except KeyboardInterrupt:
         _fail("Stopped.", 130)
+
+
+def _add_counts() -> None:
+    """The commands that look after counts, unless another is called: what they load takes longer than a look-up."""
+    others = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    if not {*others, "data"} & set(sys.argv[1:2]):
+        from app import cli_counts
+
+        app.add_typer(cli_counts.counts, name="counts")
+        app.add_typer(cli_counts.db, name="db")
+
+
+# Asked for only when something went wrong, so that nothing more is loaded when all is well.
+
+
+def _foreseen() -> tuple[type[Exception], ...]:
+    from app.cli_counts import FORESEEN
+    from app.database import DatabaseError
+
+    return (ReferenceDataError, IndexFileError, UnknownSettingError, DatabaseError, *FORESEEN)
+
+
+def _of_the_database() -> type[Exception]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return SQLAlchemyError
 
 
 def _fail(sentence: str, code: int = 1) -> NoReturn:
@@ -138,6 +161,7 @@ def _and_the_demo(settings: Settings) -> str:
 def _check_counting(settings: Settings) -> None:
     """Refuse to start on a wrong schema or without a secret. What is only away is no reason not to answer."""
     from app.counting import is_synthetic, open_store, secrets_of
+    from app.database import DatabaseAwayError
 
     try:
         secrets_of(settings)
@@ -185,6 +209,8 @@ def demo(
     ),
 ) -> None:
     """Make a data folder with starter data and 24 sealed months of SYNTHETIC contacts, to see the tables alive."""
+    from app import cli_counts
+
     # Whatever the environment names: invented contacts must never reach a store that is in use.
     settings = Settings(data_dir=out_dir, organisation="DEMO", database_url=None, counts_dir=out_dir / "counts")
     if not (out_dir / "current").exists():
@@ -207,15 +233,15 @@ def lookup(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Look up postcodes in the current data. For trying it out: a shell keeps a history of what is typed."""
-    from app.contract.render import render
-    from app.counts.intake import NO_CONTACT
-
     settings = read_settings()
     index = _open(settings)
     rules = Rules(settings.core20_edition, Summaries.load())
     texts = [t.rstrip("\n") for p in postcodes for t in (sys.stdin if p == "-" else [p])]
     answers = [(text, enrich(text, index, rules, with_area=True)) for text in texts]
     if as_json:
+        from app.contract.render import render
+        from app.counts.intake import NO_CONTACT
+
         for _, answer in answers:
             print(render(answer, NO_CONTACT, index.release, rules).decode())
         return

@@ -72,6 +72,15 @@ def test_the_running_service_loads_nothing_that_builds_data() -> None:
     assert loaded.stdout.strip() == "[]"
 
 
+def test_the_command_by_itself_loads_neither_the_database_nor_the_service() -> None:
+    import subprocess
+    import sys
+
+    program = "import sys, app.cli; print([m for m in ('sqlalchemy', 'fastapi', 'alembic') if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert loaded.stdout.strip() == "[]"
+
+
 def test_every_module_says_in_its_first_line_what_it_is() -> None:
     for path, tree in TREES.items():
         documentation = ast.get_docstring(tree)
