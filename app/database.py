@@ -85,9 +85,13 @@ def is_sqlite(bind: Engine | Connection) -> bool:
 
 
 def make_private(file: Path) -> None:
-    """Make a file that only this user may read, unless it is there; what SQLite puts beside it is then as private."""
+    """Make a file that only this user may read, unless it is there; what SQLite puts beside it is then as private.
+
+    One that is there is not even opened: closing it would give up every lock that this process holds on it, and
+    SQLite's with them. Another process would then take the file for unused, and both would write to it.
+    """
     with suppress(OSError):  # whoever opens it next will say why it cannot be
-        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _tune_sqlite(connection: Any, _: Any) -> None:
