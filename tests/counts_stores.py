@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -327,21 +328,28 @@ def _cells(contact: Plain) -> Sequence[Cell]:
 
 @contextmanager
 def opened_store(plan: Plan, folder: Path) -> Iterator[Engine]:
-    """An engine on a store that holds the plan, not sealed yet."""
-    template, file = folder / "template.sqlite", folder / "store.sqlite"
+    """An engine on a store that holds the plan, not sealed yet: in a folder of its own, whoever else uses this one."""
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        file = Path(own) / "store.sqlite"
+        shutil.copyfile(_template(folder), file)
+        engine = open_engine(f"sqlite:///{file}")
+        try:
+            _fill(engine, plan)
+            yield engine
+        finally:
+            engine.dispose()
+
+
+def _template(folder: Path) -> Path:
+    """An empty store, made once a folder and put there whole."""
+    template = folder / "template.sqlite"
     if not template.exists():
-        engine = open_engine(f"sqlite:///{template}")
-        upgrade(engine)
-        engine.dispose()
-    for old in folder.glob("store.sqlite*"):
-        old.unlink()
-    shutil.copyfile(template, file)
-    engine = open_engine(f"sqlite:///{file}")
-    try:
-        _fill(engine, plan)
-        yield engine
-    finally:
-        engine.dispose()
+        with tempfile.TemporaryDirectory(dir=folder) as own:
+            engine = open_engine(f"sqlite:///{own}/template.sqlite")
+            upgrade(engine)
+            engine.dispose()
+            Path(own, "template.sqlite").replace(template)
+    return template
 
 
 def _fill(engine: Engine, plan: Plan) -> None:

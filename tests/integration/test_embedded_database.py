@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.database import open_engine, upgrade, writing
+from app.database import upgrade, writing
 from tests.databases import opened
 
 _READ_AND_LEAVE = """
@@ -33,12 +33,3 @@ def test_a_process_that_comes_and_goes_takes_nothing_from_one_with_several_conne
         with opened(f"sqlite:///{path}") as other, other.connect() as connection:
             assert connection.exec_driver_sql("SELECT id FROM host ORDER BY id").scalars().all() == ["a", "b"]
             assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
-
-
-def test_the_file_is_private_from_its_first_moment(tmp_path: Path) -> None:
-    path = tmp_path / "counts.sqlite"
-    engine = open_engine(f"sqlite:///{path}")
-    upgrade(engine)
-    with engine.connect():
-        assert {file.stat().st_mode & 0o777 for file in tmp_path.glob("counts.sqlite*")} == {0o600}
-    engine.dispose()
