@@ -408,8 +408,27 @@ def _show(found: dict[str, Any]) -> None:
         table.add_row(nation, f"{counts['live_' + nation.lower().replace(' ', '_')]:,}", *cells)
     table.add_row("no nation known", f"{counts['live_nation_unknown']:,}", *[""] * len(editions))
     out.print(table)
+    _show_context(found)
     for warning in found["warnings"]:
         out.print(f"[yellow]note:[/] {escape(warning)}")
+
+
+def _show_context(found: dict[str, Any]) -> None:
+    """What is known of areas besides deprivation; a release built before there was any says nothing of it."""
+    if "measures" not in found:
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Area context")
+    for heading in ("LSOAs", "of them few", *NATIONS):
+        table.add_column(heading, justify="right")
+    rows = [(m["id"], m["id"], f"{m['areas']:,}", f"{m['few']:,}") for m in found["measures"]]
+    for name, *cells in [*rows, ("rural", "rural or urban", "", "")]:
+        shares = [found["coverage"].get(nation, {}).get(name) for nation in NATIONS]
+        table.add_row(*cells, *["" if share is None else f"{share:.1%}" for share in shares])
+    out.print()
+    out.print(table)
+    known, until = found["counts"]["introduction_known"], found["introduced_until"]
+    out.print(f"introduction known of {known:,} postcodes" + (f", the newest of {until}" if until else ""))
 
 
 @contextmanager

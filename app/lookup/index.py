@@ -24,6 +24,14 @@ _FLAG_BITS: Final = layout.TERMINATED | layout.LARGE_USER | layout.LOW_PRECISION
 _SEVEN: Final = struct.Struct("7B")
 _UNITS: Final = {name: i for i, name in enumerate(postcode.unit_names())}
 
+# Stands in the place of a share of fewer than ten people or households, none included: a small number is
+# "few" and never a figure. Negative, so that no percent can be taken for it.
+FEW: Final = -1
+_SHARES: Final[tuple[int | None, ...]] = tuple(
+    {layout.SHARE_FEW: FEW, layout.SHARE_UNKNOWN: None}.get(stored, stored) for stored in range(256)
+)
+_RURAL: Final = {layout.RURAL_UNKNOWN: None, layout.URBAN: False, layout.RURAL: True}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Release:
@@ -141,6 +149,11 @@ class Index:
             self._rank: npt.NDArray[np.uint16] = section["rank"]
             self._domain: npt.NDArray[np.uint8] = section["domain"]
             self._codes = {name: section[name] for name in ("lsoa21", "lsoa11", "lad", "icb")}
+            # A file written before there was area context has none of these: everything in them is unknown.
+            areas = self.release.areas + 1
+            self.measures: tuple[str, ...] = tuple(header.get("measures", ()))
+            self._share: npt.NDArray[np.uint8] = section.get("share", np.zeros((areas, 0), np.uint8))
+            self._rural: npt.NDArray[np.uint8] = section.get("rural", np.zeros(areas, np.uint8))
             sectors: npt.NDArray[np.int32] = section["sectors"]
             self._check(sectors)
         except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -162,6 +175,8 @@ class Index:
         self._rank_views = [row.data for row in self._rank]
         self._code_views = {kind: codes.view(np.uint8).data for kind, codes in self._codes.items()}
         self._domain_views = [row.reshape(-1).data for row in self._domain]
+        self._share_view = self._share.reshape(-1).data
+        self._rural_view = self._rural.data
 
     def _check(self, sectors: npt.NDArray[np.int32]) -> None:
         """ValueError where sections do not fit each other, so that no lookup can go beyond one."""
@@ -176,6 +191,12 @@ class Index:
             and self._decile.shape == self._rank.shape == (editions, areas)
             and self._domain.shape == (editions, areas, 7)
             and all(codes.shape == (areas,) and codes.dtype == "S9" for codes in self._codes.values())
+            and all(isinstance(name, str) for name in self.measures)
+            and self._share.shape == (areas, len(self.measures))
+            and self._share.dtype == self._rural.dtype == np.uint8
+            and bool(((self._share <= layout.SHARE_MOST) | (self._share >= layout.SHARE_FEW)).all())
+            and self._rural.shape == (areas,)
+            and int(self._rural.max(initial=0)) in _RURAL
         )
         if not fits:
             raise ValueError("sections do not fit")
@@ -259,6 +280,18 @@ class Index:
         """The published rank of an area, 1 the most deprived; None where there is none."""
         i = self._edition.get(edition)
         return None if i is None else self._rank_views[i][area] or None
+
+    def shares(self, area: int) -> tuple[int | None, ...]:
+        """Shares of an area's residents or households, in the order of `measures`.
+
+        Whole percent 0 to 100; FEW where they are fewer than ten; None where the share is not known.
+        """
+        n = len(self.measures)
+        return tuple([_SHARES[stored] for stored in self._share_view[area * n : area * n + n]])
+
+    def rural(self, area: int) -> bool | None:
+        """Whether an area is rural (True) or urban (False) in its nation's classification; None where not known."""
+        return _RURAL[self._rural_view[area]]
 
     def code(self, area: int, kind: str) -> str | None:
         """A GSS code of an area: `lsoa21`, `lsoa11`, `lad` or `icb`; None where it is not known."""

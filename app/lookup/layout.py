@@ -33,6 +33,14 @@ LARGE_USER: Final = 1 << 19
 LOW_PRECISION: Final = 1 << 20
 INTRODUCED_SHIFT: Final = 21  # months since December 1969, 11 bits; 0 not known
 
+# What the sections `share` and `rural` hold of an area.
+SHARE_MOST: Final = 100  # whole percent up to here
+SHARE_FEW: Final = 254  # the share is of so few that it is not told
+SHARE_UNKNOWN: Final = 255
+RURAL_UNKNOWN: Final = 0
+URBAN: Final = 1
+RURAL: Final = 2
+
 
 class IndexFileError(Exception):
     """A file that is not a sound index of this format, in one sentence."""

@@ -1,6 +1,6 @@
 """Small areas and their published deciles: every edition read, checked, and joined to each area.
 
-An area is one combination of LSOA 2021, LSOA 2011, district, ICB and country that some postcode has.
+An area is one combination of LSOA 2021, LSOA 2011, district, ICB, country and rurality that some postcode has.
 """
 
 from collections.abc import Mapping

@@ -15,12 +15,13 @@ import pandas as pd
 
 from app.lookup import layout, postcode
 from app.lookup.deprivation import DOMAINS, NATIONS
-from app.lookup.index import Index
+from app.lookup.index import FEW, Index
 from app.lookup.text import TextColumn
 from app.reference import areas as area_tables
 from app.reference import postcodes as directories
+from app.reference import shares as share_tables
 from app.reference.errors import ReferenceDataError
-from app.reference.manifest import Manifest
+from app.reference.manifest import Manifest, Measure
 from app.reference.releases import INDEX_FILE, PROVENANCE_FILE
 from app.reference.sources import Source, discover, sha256, unpacked_size
 
@@ -46,8 +47,10 @@ class BuildReport:
     files: list[dict[str, Any]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     editions: list[dict[str, Any]] = field(default_factory=list)
+    measures: list[dict[str, Any]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     coverage: dict[str, dict[str, float]] = field(default_factory=dict)
+    introduced_until: str | None = None  # newest month of introduction that is known of a postcode
     untrusted: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     release: str = ""
@@ -83,6 +86,7 @@ def build(
     )
     by_kind = _by_kind(sources)
     editions = area_tables.read_editions(by_kind.get("deprivation", []), manifest)
+    measures = share_tables.read_measures(sources, manifest)
     lookups = area_tables.read_lookups([s for k in ("lsoa_change", "lsoa_icb", "lsoa_lad") for s in by_kind.get(k, [])])
     releases = directories.chosen(by_kind["postcodes"])
     notes = directories.ReadNotes()
@@ -95,15 +99,23 @@ def build(
     areas, area_of = _areas(directory)
     areas = area_tables.complete(areas, lookups, report.counts)
     held = _edition_values(areas, editions, manifest, lookups, by_kind, report)
+    shares = share_tables.resolve(areas, measures)
+    report.measures = [_told(manifest.measures[name], areas, shares[name]) for name in measures]
     _count(report, directory, areas, area_of, held, notes)
+    _count_context(report, directory, areas, area_of, shares)
     _check_coverage(report)
     on_progress("Joining", 1, 1)
 
     header, sections = _index(report, directory, areas, area_of, held, manifest)
+    header["measures"] = list(measures)
+    if len(shares.columns):
+        nowhere = np.full((1, len(shares.columns)), layout.SHARE_UNKNOWN, np.uint8)
+        sections["share"] = np.concatenate([nowhere, shares.to_numpy(np.uint8)])
+    sections["rural"] = np.concatenate([[layout.RURAL_UNKNOWN], areas[directories.RURAL]]).astype(np.uint8)
     path = folder / INDEX_FILE
     layout.write_index(path, header, sections)
     on_progress("Reading back", 0, 1)
-    index = _read_back(path, directory, areas, area_of, held)
+    index = _read_back(path, directory, areas, area_of, held, shares)
     on_progress("Reading back", 1, 1)
     report.files = _files(sources, releases, notes, manifest)
     report.release, report.checksum, report.index_bytes = index.release.id, index.release.checksum, index.size
@@ -175,8 +187,8 @@ def _check_reading(
 
 
 def _areas(directory: directories.Directory) -> tuple[pd.DataFrame, npt.NDArray[np.int64]]:
-    """One row for each combination of codes and ranks, and the row of each postcode. Row 0 is no area."""
-    keyed = [*directories.CODES, *directories.RANKS]
+    """One row for each combination of codes, ranks and rurality, and the row of each postcode. Row 0 is no area."""
+    keyed = list(directories.PLACE)
     rows = pd.DataFrame({c: directory.columns[c] for c in keyed})
     number: npt.NDArray[np.int64] = rows.groupby(keyed, sort=False).ngroup().to_numpy().astype(np.int64) + 1
     first = np.concatenate([[True], np.diff(np.maximum.accumulate(number)) > 0])
@@ -186,7 +198,8 @@ def _areas(directory: directories.Directory) -> tuple[pd.DataFrame, npt.NDArray[
     text = pd.DataFrame({c: words[areas[c].to_numpy()] for c in directories.CODES}, index=areas.index)
     names = {code: NATIONS[n - 1] for code, n in _GSS_NATION.items()}
     text["country"] = [names.get(code, "") for code in text["country"]]
-    text[[*directories.RANKS]] = areas[[*directories.RANKS]]
+    numbers = [c for c in keyed if c not in directories.CODES]
+    text[numbers] = areas[numbers]
     text["postcodes"] = np.bincount(number, minlength=len(areas) + 1)[1:]
     return text, number
 
@@ -262,6 +275,46 @@ def _count(
             if here.any() and (known & here).any():
                 share = round(float((known & here).sum() / here.sum()), 5)
                 report.coverage.setdefault(nation, {})[name] = share
+
+
+def _told(measure: Measure, areas: pd.DataFrame, stored: pd.Series) -> dict[str, Any]:
+    """What the provenance tells of a measure, with the LSOAs that have it and those of them that have few."""
+    known = areas["lsoa21"][stored != layout.SHARE_UNKNOWN]
+    few = areas["lsoa21"][stored == layout.SHARE_FEW]
+    return {
+        "id": measure.id,
+        "title": measure.title,
+        "source": measure.source,
+        "publisher": measure.publisher,
+        "licence": measure.licence,
+        "areas": int(known.nunique()),
+        "few": int(few.nunique()),
+    }
+
+
+def _count_context(
+    report: BuildReport,
+    directory: directories.Directory,
+    areas: pd.DataFrame,
+    area_of: npt.NDArray[np.int64],
+    shares: pd.DataFrame,
+) -> None:
+    """The share of each nation's live postcodes whose area has a measure, or is known to be rural or urban."""
+    live = directory.columns["terminated"] == 0
+    country = areas["country"].to_numpy()[area_of - 1]
+    known = {str(name): (shares[name] != layout.SHARE_UNKNOWN).to_numpy() for name in shares}
+    known["rural"] = (areas[directories.RURAL] != layout.RURAL_UNKNOWN).to_numpy()
+    for nation in NATIONS:
+        here = live & (country == nation)
+        for name, has in known.items():
+            if (has[area_of - 1] & here).any():
+                share = round(float((has[area_of - 1] & here).sum() / here.sum()), 5)
+                report.coverage.setdefault(nation, {})[name] = share
+    introduced = directory.columns["introduced"]
+    report.counts["introduction_known"] = int((introduced > 0).sum())
+    if introduced.any():
+        year, month = divmod(int(introduced.max()), 100)
+        report.introduced_until = f"{year}-{month:02}"
 
 
 def _check_coverage(report: BuildReport) -> None:
@@ -343,6 +396,7 @@ def _read_back(
     areas: pd.DataFrame,
     area_of: npt.NDArray[np.int64],
     held: dict[str, pd.DataFrame],
+    shares: pd.DataFrame,
 ) -> Index:
     """Open what was written, ask it for every postcode as text, and compare with what was read."""
     index = Index(path)
@@ -360,6 +414,12 @@ def _read_back(
             wrong |= index.deciles(found, name) != values["decile"].to_numpy()[area_of[rows] - 1]
         if wrong.any():
             raise ReferenceDataError(f"The written index answers {wrong.sum()} postcodes wrongly: it is not published.")
+    few_or_unknown = {layout.SHARE_FEW: FEW, layout.SHARE_UNKNOWN: None}
+    rural = {layout.RURAL_UNKNOWN: None, layout.URBAN: False, layout.RURAL: True}
+    for area, stored in enumerate(zip(areas[directories.RURAL], *(shares[name] for name in shares), strict=True), 1):
+        told = tuple(few_or_unknown.get(share, share) for share in stored[1:])
+        if (index.rural(area), index.shares(area)) != (rural[stored[0]], told):
+            raise ReferenceDataError(f"The written index tells wrong shares of area {area}: it is not published.")
     return index
 
 
@@ -382,6 +442,7 @@ def _files(
             "publisher": s.release.publisher,
             "licence": s.release.licence,
             "edition": s.release.edition,
+            "measures": list(s.release.measures),
             "rows": notes.rows.get(s.name),
         }
         for s in sources

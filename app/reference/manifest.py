@@ -3,13 +3,14 @@
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["postcodes", "deprivation", "lsoa_change", "lsoa_icb", "lsoa_lad"]
+Kind = Literal["postcodes", "deprivation", "census", "lsoa_change", "lsoa_icb", "lsoa_lad"]
+Rurality = Literal["unknown", "urban", "rural"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,35 @@ class Edition:
     decile: Literal["published", "computed"]
     licence: str
     facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CountFact:
+    """Published counts that a build must reproduce."""
+
+    area: str
+    numerator: int
+    denominator: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One share of an LSOA's residents or households, such as households without a car or van."""
+
+    id: str
+    title: str
+    source: str
+    publisher: str
+    licence: str
+    facts: tuple[CountFact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CountColumns:
+    """The concepts that a file counts a measure in; those of the numerator are added up."""
+
+    numerator: tuple[str, ...]
+    denominator: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +109,11 @@ class Release:
     bare_rank_since: date | None = None
     known_defects: tuple[KnownDefect, ...] = ()
     searches: tuple[Search, ...] = ()
+    # What its area codes look like, where tables of other geographies have the same columns.
+    area_code: re.Pattern[str] | None = None
+    measures: Mapping[str, CountColumns] = field(default_factory=dict)
+    # By column of a rural-urban classification: its codes, and what each says.
+    rural_codes: Mapping[str, Mapping[str, Rurality]] = field(default_factory=dict)
 
     def match(self, header: Sequence[str]) -> dict[str, str] | None:
         """Concept to column name as the file writes it, or None where this is another file."""
@@ -105,6 +140,7 @@ class Manifest:
 
     version: str
     editions: Mapping[str, Edition]
+    measures: Mapping[str, Measure]  # in the order in which an index holds them
     releases: tuple[Release, ...]
 
     def recognise(self, header: Sequence[str]) -> tuple[Release, dict[str, str]] | None:
@@ -132,16 +168,24 @@ def read_manifest(path: Path) -> Manifest:
     """Read a manifest; KeyError or TypeError where it is not well formed."""
     data = tomllib.loads(path.read_text("utf-8"))
     editions = {e["id"]: _edition(e) for e in data["edition"]}
+    measures = {m["id"]: _measure(m) for m in data["measure"]}
     releases = tuple(_release(r) for r in data["release"])
     for release in releases:
         if release.edition is not None and release.edition not in editions:
             raise KeyError(release.edition)
-    return Manifest(data["version"], editions, releases)
+        for name, counted in release.measures.items():
+            if name not in measures or not {*counted.numerator, counted.denominator} <= {*release.required}:
+                raise KeyError(name)
+    return Manifest(data["version"], editions, measures, releases)
 
 
 def _edition(data: dict[str, Any]) -> Edition:
     data = {key: value for key, value in data.items() if key != "facts_source"}
     return Edition(**(data | {"facts": tuple(Fact(**fact) for fact in data["facts"])}))
+
+
+def _measure(data: dict[str, Any]) -> Measure:
+    return Measure(**(data | {"facts": tuple(CountFact(**fact) for fact in data["facts"])}))
 
 
 def _release(data: dict[str, Any]) -> Release:
@@ -155,6 +199,15 @@ def _release(data: dict[str, Any]) -> Release:
             for concept, patterns in data.pop("columns").items()
         },
         file_name=re.compile(data.pop("file_name"), re.IGNORECASE) if "file_name" in data else None,
+        area_code=re.compile(data.pop("area_code")) if "area_code" in data else None,
+        measures={
+            name: CountColumns(tuple(counted["numerator"]), counted["denominator"])
+            for name, counted in data.pop("measures", {}).items()
+        },
+        rural_codes={
+            concept: {code: said for said, codes in table.items() for code in codes}
+            for concept, table in data.pop("rural_codes", {}).items()
+        },
         known_defects=tuple(
             KnownDefect(tuple(d["columns"]), d["rows"], tuple(d["postcodes"]), d["reason"])
             for d in data.pop("known_defect", ())

@@ -1,7 +1,7 @@
 """Postcode directories of any era, read in a stream and laid over each other, newest on top."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
@@ -14,16 +14,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from app.lookup import layout
 from app.lookup.postcode import KINDS, UNITS, parse, parse_column
 from app.lookup.text import TextColumn
 from app.reference.errors import ReferenceDataError
-from app.reference.manifest import Release
+from app.reference.manifest import Release, Rurality
 from app.reference.sources import Source, opened
 
 CODES: Final = ("country", "lsoa21", "lsoa11", "lad", "icb")
 RANKS: Final = ("rank_2019_era", "rank_2025_era")
+RURAL: Final = "rural"  # as the index holds it: 0 not known, 1 urban, 2 rural
+PLACE: Final = (*CODES, *RANKS, RURAL)  # what describes where a postcode is
 OTHERS: Final = ("introduced", "terminated", "user_type", "positional_quality")
 _BLOCK: Final = 8 * 2**20
+# Columns of a rural-urban classification, the newest first.
+_RURAL_COLUMNS: Final[tuple[str, ...]] = ("rural_2021", "rural_2011")
+_STORED: Final[dict[str, int]] = {"unknown": layout.RURAL_UNKNOWN, "urban": layout.URBAN, "rural": layout.RURAL}
+_UNLISTED: Final = -1  # a code that the manifest does not have, until it is counted
 # How ONS writes "no code here".
 _PSEUDO: Final = ("99999999", "00000000")
 
@@ -79,7 +86,7 @@ def read_directories(
     """Read every release and lay them over each other.
 
     Where two speak of a postcode, what describes the place is taken from one row, the newest that
-    names a small area, so that codes and ranks never mix; every other column from the newest that has it.
+    names a small area, so that codes, ranks and rurality never mix; every other column from the newest that has it.
     """
     vocabulary: dict[str, int] = {}
     layers = []
@@ -91,7 +98,7 @@ def read_directories(
     for layer in layers[1:]:
         keys = np.union1d(keys, layer.keys)
     columns = {c: np.full(len(keys), -1, np.int32) for c in CODES}
-    columns |= {c: np.zeros(len(keys), np.int32) for c in (*RANKS, *OTHERS)}
+    columns |= {c: np.zeros(len(keys), np.int32) for c in (*RANKS, RURAL, *OTHERS)}
     new = np.ones(len(keys), np.bool_)
     for layer in reversed(layers):
         where = np.searchsorted(keys, layer.keys)
@@ -99,7 +106,7 @@ def read_directories(
         for code in ("lsoa21", "lsoa11"):
             names_area |= layer.columns.get(code, np.full(len(where), -1)) >= 0
         placed = names_area | new[where]
-        for concept in (*CODES, *RANKS):
+        for concept in PLACE:
             blank = np.full(len(where), -1 if concept in CODES else 0, np.int32)
             columns[concept][where[placed]] = layer.columns.get(concept, blank)[placed]
         for concept in OTHERS:
@@ -111,7 +118,8 @@ def read_directories(
 
 def _read(source: Source, vocabulary: dict[str, int], notes: ReadNotes, on_bytes: Callable[[int], None]) -> Directory:
     """One table, its special postcodes and untrusted rows left out."""
-    concepts = [c for c in (*CODES, *RANKS, *OTHERS) if c in source.columns and not _undated(source, c, notes)]
+    rural = [c for c in _RURAL_COLUMNS if c in source.columns]
+    concepts = [c for c in (*CODES, *RANKS, *OTHERS, *rural) if c in source.columns and not _undated(source, c, notes)]
     parts: dict[str, list[npt.NDArray[np.int32]]] = {c: [] for c in concepts}
     keys: list[npt.NDArray[np.int64]] = []
     row = 2
@@ -124,14 +132,19 @@ def _read(source: Source, vocabulary: dict[str, int], notes: ReadNotes, on_bytes
         keys.append(parsed.sector[keep].astype(np.int64) * UNITS + parsed.unit[keep])
         for concept in concepts:
             column = batch.column(source.columns[concept])
-            read = _codes(column, vocabulary) if concept in CODES else _numbers(source, concept, column, row)
+            if concept in CODES:
+                read = _codes(column, vocabulary)
+            elif concept in rural:
+                read = _rurality(column, source.release.rural_codes[concept])
+            else:
+                read = _numbers(source, concept, column, row)
             parts[concept].append(read[keep])
         row += batch.num_rows
     notes.rows[source.name] = row - 2
-    directory = Directory(
-        np.concatenate(keys) if keys else np.zeros(0, np.int64),
-        {c: np.concatenate(p) if p else np.zeros(0, np.int32) for c, p in parts.items()},
-    )
+    columns = {c: np.concatenate(p) if p else np.zeros(0, np.int32) for c, p in parts.items()}
+    if rural:
+        columns[RURAL] = _newest_rurality(source, {c: columns.pop(c) for c in rural}, notes)
+    directory = Directory(np.concatenate(keys) if keys else np.zeros(0, np.int64), columns)
     return _without_known_defects(source, directory, row - 2, notes)
 
 
@@ -183,6 +196,32 @@ def _codes(column: pa.Array, vocabulary: dict[str, int]) -> Int32s:
         positions.append(vocabulary.setdefault(code, len(vocabulary)) if known else -1)
     codes: Int32s = np.array(positions, np.int32).take(encoded.indices.to_numpy())
     return codes
+
+
+def _rurality(column: pa.Array, codes: Mapping[str, Rurality]) -> Int32s:
+    """Codes of one rural-urban classification as the index holds them."""
+    encoded = column.dictionary_encode()
+    stored = []
+    for value in encoded.dictionary.to_pylist():
+        code = value.strip()
+        blank = not code or code.endswith(_PSEUDO)
+        stored.append(layout.RURAL_UNKNOWN if blank else _STORED[codes[code]] if code in codes else _UNLISTED)
+    rurality: Int32s = np.array(stored, np.int32).take(encoded.indices.to_numpy())
+    return rurality
+
+
+def _newest_rurality(source: Source, columns: dict[str, Int32s], notes: ReadNotes) -> Int32s:
+    """The newest classification that knows a postcode's place decides; the older ones serve nations it leaves out."""
+    rural = np.zeros(len(next(iter(columns.values()))), np.int32)
+    for concept, said in columns.items():
+        unlisted = int((said == _UNLISTED).sum())
+        if unlisted:
+            notes.warnings.append(
+                f"{source.name}, column {source.columns[concept]}: {unlisted} postcodes have a code that is not known"
+                " here, so neither rural nor urban."
+            )
+        rural = np.where(rural == layout.RURAL_UNKNOWN, np.maximum(said, layout.RURAL_UNKNOWN), rural)
+    return rural
 
 
 def _numbers(source: Source, concept: str, column: pa.Array, row: int) -> Int32s:

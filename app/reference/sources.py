@@ -89,37 +89,52 @@ def discover(paths: Iterable[Path], manifest: Manifest) -> tuple[list[Source], l
 
 def _recognised(path: Path, manifest: Manifest) -> Iterator[Source]:
     try:
-        for member, header in _headers(path):
+        for member, header, first in _openings(path):
             hit = manifest.recognise(header)
-            if hit is not None:
+            if hit is not None and _of_its_areas(*hit, dict(zip(header, first, strict=False))):
                 yield Source(path, member, hit[0], hit[1], tuple(header))
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error, ValueError, CalamineError) as error:
         raise ReferenceDataError(f"{path.name}: it cannot be read ({error}).") from error
 
 
-def _headers(path: Path) -> Iterator[tuple[str | None, list[str]]]:
+def _of_its_areas(release: Release, columns: dict[str, str], first: dict[str, str]) -> bool:
+    """Whether the first row is of the geography that the release is of; a table without rows is told later."""
+    code = first.get(columns.get("area", ""), "").strip()
+    return release.area_code is None or not code or release.area_code.fullmatch(code) is not None
+
+
+def _openings(path: Path) -> Iterator[tuple[str | None, list[str], list[str]]]:
+    """The tables of a file: name inside it, column names, and first row."""
     name = path.name.lower()
     if name.endswith(".zip"):
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
                 if member.lower().endswith(".csv"):
                     with archive.open(member) as file:
-                        yield member, header_row(file.read(_HEADER_BYTES))
+                        yield member, *_first_rows(file.read(_HEADER_BYTES))
     elif name.endswith(".xlsx"):
-        for sheet, table in pd.read_excel(path, sheet_name=None, nrows=0, engine="calamine").items():
-            yield str(sheet), [str(column) for column in table.columns]
+        for sheet, table in pd.read_excel(path, sheet_name=None, nrows=1, dtype=str, engine="calamine").items():
+            yield str(sheet), [str(column) for column in table.columns], [str(v) for v in table.to_numpy().ravel()]
     elif name.endswith(".gz"):
         with gzip.open(path) as file:
-            yield None, header_row(file.read(_HEADER_BYTES))
+            yield None, *_first_rows(file.read(_HEADER_BYTES))
     else:
         with path.open("rb") as file:
-            yield None, header_row(file.read(_HEADER_BYTES))
+            yield None, *_first_rows(file.read(_HEADER_BYTES))
 
 
 def header_row(start: bytes) -> list[str]:
     """The column names at the start of a CSV file; a quoted name may run over lines."""
-    text = start.decode("utf-8-sig", "replace")
-    return next(csv.reader(io.StringIO(text, newline="")), [])
+    return _first_rows(start)[0]
+
+
+def _first_rows(start: bytes) -> tuple[list[str], list[str]]:
+    rows = csv.reader(io.StringIO(start.decode("utf-8-sig", "replace"), newline=""))
+    header = next(rows, [])
+    try:
+        return header, next(rows, [])
+    except csv.Error:  # of a table that may not even be one of ours
+        return header, []
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """The command, run as a newcomer would."""
 
 import json
+import shutil
 from pathlib import Path
 
 import httpx
 import pytest
 
+from app.reference.releases import PROVENANCE_FILE, current_index
 from tests.integration import arcgis_server, test_fetch
 from tests.integration.running import imdlens, serving
 from tests.unit.reference import official
@@ -108,8 +110,25 @@ def test_data_show_tells_what_is_loaded_and_how_much_it_covers(starter: Path, tm
     assert "starter data" in shown
     assert "492 postcodes" in shown
     assert "Wales" in shown
+    context = next(line.split() for line in shown.splitlines() if line.startswith("no_car"))
+    assert context[:3] == ["no_car", "277", "0"]
+    assert "introduction known of 0 postcodes" in shown
     kept = json.loads(imdlens("data", "show", "--json", "--out", str(starter), cwd=tmp_path).stdout)
     assert kept["counts"]["postcodes"] == 492
+
+
+def test_data_show_tells_of_a_release_that_was_built_before_there_was_area_context(
+    starter: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(starter, folder, symlinks=True)
+    path = current_index(folder).with_name(PROVENANCE_FILE)
+    kept = json.loads(path.read_text("utf-8"))
+    del kept["measures"], kept["introduced_until"], kept["counts"]["introduction_known"]
+    path.write_text(json.dumps(kept), "utf-8")
+    shown = imdlens("data", "show", "--out", str(folder), cwd=tmp_path).stdout
+    assert "492 postcodes" in shown
+    assert "no_car" not in shown
 
 
 def test_data_build_says_what_is_wrong_and_where_and_publishes_nothing(tmp_path: Path) -> None:
