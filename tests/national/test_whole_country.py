@@ -4,15 +4,19 @@ import csv
 import gzip
 import json
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from app.lookup.index import Index
+from app.lookup import layout
+from app.lookup.index import FEW, Index
 from app.lookup.text import TextColumn
 from app.reference.build import BuildOptions, build
 from app.reference.manifest import manifest
 from app.reference.releases import current_index, provenance, publish
+from app.reference.shares import as_stored, read_measures
+from app.reference.sources import discover
 from tests.conftest import full_data
 
 # Rows of the extract that carry another postcode's area, and that area; "" where they carry none.
@@ -162,3 +166,94 @@ def test_the_provenance_names_every_file_used(folder: Path) -> None:
     assert {f["edition"] for f in kept["files"]} >= {"IoD2025", "IoD2019", "WIMD2025", "WIMD2019", "SIMD2020v2"}
     assert kept["coverage"]["England"]["IoD2025"] == 1.0
     assert json.dumps(kept)
+
+
+# ------------------------------------------------------------------------------------- area context
+
+# Of the City of London's first LSOA, read off the published tables: 5 of 1,449, 555 of 837, 26 of 840.
+OF_E01000001 = {"limited_english": FEW, "no_car": 66, "overcrowded": 3}
+OF_NG1_1AA = (3, 70, 3)  # E01035500: 61 of 2,058, 716 of 1,023, 32 of 1,023
+CENSUS = {
+    "limited_english": ("ts029", ("Cannot speak English well", "Cannot speak English"), "aged 3 years and over"),
+    "no_car": ("ts045", ("No cars or vans in household",), "All households"),
+    "overcrowded": ("ts052", (": -1", ": -2 or less"), "All households"),
+}
+
+
+def published_shares(files: Path, name: str) -> dict[str, int]:
+    """Each LSOA's share, from the table's text alone: exact fractions, a half rounded up."""
+    table, numerators, denominator = CENSUS[name]
+    shares = {}
+    for r in rows(files / "census2021" / f"census2021-{table}-lsoa.csv.gz"):
+        count = sum(int(n) for column, n in r.items() if column.endswith(numerators))
+        of = next(int(n) for column, n in r.items() if column.endswith(denominator))
+        shares[r["geography code"]] = FEW if count < 10 else int(Fraction(100 * count, of) + Fraction(1, 2))
+    return shares
+
+
+def test_a_known_area_has_its_published_shares(national: Index, files: Path) -> None:
+    assert national.measures == tuple(OF_E01000001)
+    # The extract has no postcode there: the outward codes of the City end in a letter.
+    sources, _ = discover([files / "census2021"], manifest())
+    for name, counts in read_measures(sources, manifest()).items():
+        stored = layout.SHARE_FEW if OF_E01000001[name] == FEW else OF_E01000001[name]
+        assert as_stored(counts)["E01000001"] == stored
+    assert national.shares(national.one("NG1 1AA").area) == OF_NG1_1AA
+
+
+def test_every_area_of_england_and_wales_has_the_published_shares_of_its_lsoa(national: Index, files: Path) -> None:
+    published = [published_shares(files, name) for name in national.measures]
+    assert [len(shares) for shares in published] == [35_672] * 3
+    seen = set()
+    for area in range(1, national.release.areas + 1):
+        code = national.code(area, "lsoa21") or ""
+        expected = tuple(shares.get(code) for shares in published)
+        assert national.shares(area) == expected
+        assert (None in expected) == (not code.startswith(("E01", "W01")))
+        seen.add(code)
+    assert len(seen) > 35_600
+
+
+@pytest.fixture(scope="module")
+def raw(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Index:
+    """The index of NSPL November 2021 alone: some postcode areas, with all of the official columns."""
+    folder = tmp_path_factory.mktemp("raw")
+    paths = [files / name for name in ("imd", "lookups", "census2021")]
+    paths.append(files / "postcodes" / "nspl_nov2021_raw")
+    publish(folder, lambda made: build(paths, made, manifest(), BuildOptions(allow_part=True)))
+    return Index(current_index(folder))
+
+
+def test_rurality_and_introduction_are_those_of_the_directory_row_by_row(raw: Index, files: Path) -> None:
+    asked: Counter[str] = Counter()
+    for path in sorted((files / "postcodes" / "nspl_nov2021_raw").iterdir()):
+        for r in rows(path):
+            found = raw.one(r["pcds"])
+            if not found.slot:
+                assert r["pcds"].startswith(("GY", "IM"))
+                continue
+            code, introduced = r["ru11ind"], r["dointr"]
+            assert raw.rural(found.area) == (
+                False if code[:1] in {*"ABC12"} else True if code[:1] in {*"DEF678"} else None
+            ), r["pcds"]
+            year, month = int(introduced[:4]), int(introduced[4:])
+            assert found.introduced == (year - 1970) * 12 + month, r["pcds"]
+            asked[str(raw.rural(found.area))] += 1
+    assert asked["True"] > 20_000
+    assert asked["False"] > 50_000
+
+
+def test_one_lsoa_may_hold_rural_and_urban_areas(raw: Index) -> None:
+    held: dict[str, set[bool | None]] = {}
+    for area in range(1, raw.release.areas + 1):
+        held.setdefault(raw.code(area, "lsoa21") or "", set()).add(raw.rural(area))
+    assert any({True, False} <= kinds for code, kinds in held.items() if code)
+
+
+def test_the_provenance_tells_how_much_is_known_of_areas(folder: Path) -> None:
+    kept = provenance(folder)
+    assert [m["id"] for m in kept["measures"]] == list(OF_E01000001)
+    assert all(m["areas"] > 35_600 for m in kept["measures"])
+    for nation in ("England", "Wales"):
+        assert all(kept["coverage"][nation][name] == 1.0 for name in OF_E01000001)
+    assert kept["introduced_until"] >= "2021-10"
