@@ -29,6 +29,7 @@ check: $(VENV)/.dev  ## Lint, types, import rules, dependencies, house rules
 	$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	$(BIN)/deptry app
+	$(BIN)/imdlens rules check
 	$(BIN)/pytest -q tests/test_house_rules.py
 
 format: $(VENV)/.dev  ## Format the code

@@ -15,8 +15,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from app.context.summary import Summaries
-from app.enrichment import Enrichment, Rules, enrich
+from app import cli_rules
+from app.context.files import RuleFileError
+from app.context.rulebook import Rulebook
+from app.enrichment import Enrichment, Question, Rules, enrich
 from app.lookup.deprivation import NATIONS
 from app.lookup.index import Index
 from app.lookup.layout import IndexFileError
@@ -34,6 +36,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="The national data: build, look at and switch releases.", no_args_is_help=True)
 app.add_typer(data, name="data")
+app.add_typer(cli_rules.rules, name="rules")
+app.add_typer(cli_rules.signposts, name="signposts")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -81,7 +85,7 @@ def main() -> None:
 def _add_counts() -> None:
     """The commands that look after counts, unless another is called: what they load takes longer than a look-up."""
     others = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    if not {*others, "data"} & set(sys.argv[1:2]):
+    if not {*others, "data", "rules", "signposts"} & set(sys.argv[1:2]):
         from app import cli_counts
 
         app.add_typer(cli_counts.counts, name="counts")
@@ -95,7 +99,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
     from app.cli_counts import FORESEEN
     from app.database import DatabaseError
 
-    return (ReferenceDataError, IndexFileError, UnknownSettingError, DatabaseError, *FORESEEN)
+    return (ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, DatabaseError, *FORESEEN)
 
 
 def _of_the_database() -> type[Exception]:
@@ -215,7 +219,7 @@ def demo(
     settings = Settings(data_dir=out_dir, organisation="DEMO", database_url=None, counts_dir=out_dir / "counts")
     if not (out_dir / "current").exists():
         _build_starter(out_dir)
-    cli_counts.fill_demo(settings, _open(settings), Rules(settings.core20_edition, Summaries.load()))
+    cli_counts.fill_demo(settings, _open(settings), Rules(settings.core20_edition, Rulebook.load(settings.local_dir)))
     err.print(
         "\nAll of it is invented, and every table says so. To look at it:\n\n"
         f"  IMDLENS_DATA_DIR={out_dir} imdlens serve\n"
@@ -235,9 +239,9 @@ def lookup(
     """Look up postcodes in the current data. For trying it out: a shell keeps a history of what is typed."""
     settings = read_settings()
     index = _open(settings)
-    rules = Rules(settings.core20_edition, Summaries.load())
+    rules = Rules(settings.core20_edition, Rulebook.load(settings.local_dir))
     texts = [t.rstrip("\n") for p in postcodes for t in (sys.stdin if p == "-" else [p])]
-    answers = [(text, enrich(text, index, rules, with_area=True)) for text in texts]
+    answers = [(text, enrich(Question(text, with_area=True), index, rules)) for text in texts]
     if as_json:
         from app.contract.render import render
         from app.counts.intake import NO_CONTACT

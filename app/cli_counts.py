@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import delete, insert, select
 
-from app.context.summary import Summaries
+from app.context.rulebook import Rulebook
 from app.counting import engine_of, open_store, publisher
 from app.counts import exact, periods
 from app.counts.published import NotPublishedError, PublishedTables, as_csv
@@ -276,7 +276,7 @@ def load_waiting_list(
 ) -> None:
     """Replace a month's waiting list, whole. Only counts are kept: no postcode and no person is stored."""
     settings = read_settings()
-    rules = Rules(settings.core20_edition, Summaries.load())
+    rules = Rules(settings.core20_edition, Rulebook.load(settings.local_dir))
     index = _index(settings)
     total = replace_waiting_list(
         open_store(settings, patient=True),

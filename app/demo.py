@@ -24,7 +24,7 @@ from app.counts.tables import QUINTILES, own_rows
 from app.counts.vocabulary import vocabulary
 from app.counts.waiting import Snapshot, Waiting, replace_waiting_list
 from app.database import writing
-from app.enrichment import Enrichment, Rules, enrich
+from app.enrichment import Enrichment, Question, Rules, enrich
 from app.inequality.measures import ESP2013
 from app.lookup.index import Index
 from app.reference.manifest import packaged_data
@@ -106,11 +106,11 @@ def _homes(index: Index, rules: Rules, dice: random.Random) -> list[tuple[str | 
     """Postcodes to draw from, most deprived areas most often, as around an inner-city hospital."""
     homes = []
     for text in _starter_postcodes():
-        answer = enrich(text, index, rules)
+        answer = enrich(Question(text), index, rules)
         decile = answer.reading.imd_decile
         homes += [(text, answer)] * (12 - decile if decile else 1)
     dice.shuffle(homes)
-    elsewhere = [(text, enrich(text, index, rules)) for text, weight in _ELSEWHERE for _ in range(weight)]
+    elsewhere = [(text, enrich(Question(text), index, rules)) for text, weight in _ELSEWHERE for _ in range(weight)]
     return homes + elsewhere * max(1, len(homes) // (25 * len(elsewhere)))
 
 

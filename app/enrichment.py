@@ -1,24 +1,32 @@
-"""The one composition that every door calls: a postcode and a released index to what may be said of it."""
+"""The one composition that every door calls: a question and a released index to what may be said of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from app.context.summary import Summaries
+from app.context.cautions import CAUTIONS, Caution
+from app.context.core20plus5 import read_age, read_specialty
+from app.context.inclusion import NOTHING, Included
+from app.context.notices import Notice
+from app.context.rulebook import Context, Rulebook
 from app.lookup import layout, postcode
 from app.lookup.deprivation import Core20Reason, Country, Status, in_core20, quintile
 from app.lookup.index import Finding, Index
 
 Extent = Literal["whole", "part", "starter"]
-Caution = Literal["large_user", "terminated", "low_precision"]
+_WITHHELD: Final = Finding("withheld")
 
 
-class Notice(NamedTuple):
-    """Something the caller should know: which field, and what about it. Never a value."""
+class Question(NamedTuple):
+    """One patient's postcode and what else was sent, its structure already checked; and what is asked for."""
 
-    field: str
-    code: str
+    postcode: str | None
+    contact: Mapping[str, Any] | None = None
+    signals: Mapping[str, Any] | None = None
+    with_area: bool = False
+    context_on: date | None = None  # the day for which context is asked, None where it is not
 
 
 class Standing(NamedTuple):
@@ -45,12 +53,13 @@ class Rules:
     """What a deployment decides, and the words it uses."""
 
     core20_edition: str
-    summaries: Summaries
+    book: Rulebook
 
     @property
     def version(self) -> str:
         """One version for all rules that shape an answer."""
-        return f"postcode {postcode.rules().version}, wording {self.summaries.version}"
+        words = self.book.summaries.version
+        return f"postcode {postcode.rules().version}, wording {words}, context {self.book.version}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,17 +87,73 @@ class Enrichment(NamedTuple):
     domains: tuple[int, ...] | None  # deciles in the order of DOMAINS, 0 where one is not known
     area: AreaCodes | None  # only when it was asked for
     place: int = 0  # the small area's number in the index, 0 where there is none: for counting, never answered
+    said: Included = NOTHING  # what the record's signals say; its groups only for the scope `inclusion`
+    context: Context | None = None  # only when it was asked for
 
 
-def enrich(text: str | None, index: Index, rules: Rules, *, with_area: bool = False) -> Enrichment:
+def enrich(question: Question, index: Index, rules: Rules) -> Enrichment:
     """Everything that may be said of one postcode. Pure: the same index and rules, the same answer."""
-    finding, slot = index.one(text)
+    finding, slot = index.one(question.postcode)
+    return _answer(question, finding, slot, index, rules)
+
+
+def enrich_each(questions: Sequence[Question], index: Index, rules: Rules) -> list[Enrichment]:
+    """`enrich` for every question of a batch, looked up together."""
+    findings, slots = index.each([question.postcode for question in questions])
+    return [
+        _answer(question, finding, slot, index, rules)
+        for question, finding, slot in zip(questions, findings, slots.tolist(), strict=True)
+    ]
+
+
+def _answer(question: Question, finding: Finding, slot: int, index: Index, rules: Rules) -> Enrichment:
+    text, contact, signals, with_area, context_on = question
+    book = rules.book
+    place = book.cautions.place(text)
+    if place is None:  # a protected place is answered as a withheld address, to the last byte
+        finding, slot, place = _WITHHELD, 0, ()
     area = slot & layout.AREA
+    rural = index.rural(area) if area else None
+    is_new = bool(slot) and book.cautions.is_new(slot >> layout.INTRODUCED_SHIFT, rules.core20_edition)
+    reading = _read(finding, _extent(index), rules, place, is_new, rural is True)
+    domains = index.domains(area, rules.core20_edition) if area else None
+    status = reading.postcode_status
+    ethnic = contact.get("ethnic_category") if contact else None
     return Enrichment(
-        _read(finding, _extent(index), rules),
-        index.domains(area, rules.core20_edition) if area else None,
+        reading,
+        domains,
         _codes(index, area) if with_area and area else None,
         area,
+        book.inclusion.read(status, signals, ethnic),
+        _context(question, reading, domains, area, rural, index, book) if context_on else None,
+    )
+
+
+def _context(
+    question: Question,
+    reading: Reading,
+    domains: tuple[int, ...] | None,
+    area: int,
+    rural: bool | None,
+    index: Index,
+    book: Rulebook,
+) -> Context:
+    """What a clinician may do with it. The area orders the questions; it never decides whether they are asked."""
+    contact = question.contact or {}
+    age = read_age(contact.get("age"))
+    shares = dict(zip(index.measures, index.shares(area), strict=True)) if area else {}
+    withheld = reading.postcode_status == "withheld"
+    return Context(
+        book.area.facts(domains, shares, rural),
+        book.prompts.ask(age, domains),
+        book.signposts.near(
+            question.context_on or date.min,
+            None if withheld else reading.country,
+            index.code(area, "icb") if area else None,
+            index.code(area, "lad") if area else None,
+            book.signposts.postcode_area(question.postcode) if area else None,
+        ),
+        book.core20plus5.areas(read_specialty(contact.get("specialty")), age),
     )
 
 
@@ -97,24 +162,16 @@ def _extent(index: Index) -> Extent:
     return "starter" if index.release.starter else "part" if index.release.part else "whole"
 
 
-def enrich_each(texts: Sequence[str | None], index: Index, rules: Rules, with_area: Sequence[bool]) -> list[Enrichment]:
-    """`enrich` for every text of a batch, looked up together."""
-    findings, slots = index.each(texts)
-    domains = index.domains_each(slots, rules.core20_edition)
-    extent = _extent(index)
-    answers = [
-        Enrichment(_read(finding, extent, rules), values, None, place)
-        for finding, values, place in zip(findings, domains, (slots & layout.AREA).tolist(), strict=True)
-    ]
-    for row in [row for row, wanted in enumerate(with_area) if wanted]:
-        if area := answers[row].place:
-            answers[row] = answers[row]._replace(area=_codes(index, area))
-    return answers
-
-
 # What is kept is no postcode and no area, only how a finding reads.
 @lru_cache(maxsize=8192)
-def _read(finding: Finding, extent: Extent, rules: Rules) -> Reading:
+def _read(
+    finding: Finding,
+    extent: Extent,
+    rules: Rules,
+    place: tuple[Caution, ...] = (),
+    is_new: bool = False,
+    is_rural: bool = False,
+) -> Reading:
     status, country, problem = finding.status, finding.country, finding.problem
     deciles = finding.profile.deciles if finding.profile else ()
     english = country == "England"
@@ -127,13 +184,13 @@ def _read(finding: Finding, extent: Extent, rules: Rules) -> Reading:
     # Outside England the sentence is about the nation's own newest index; in England only about the
     # edition that Core20 is read from, since the two must never part.
     spoken = standing if english else (known[0] if known else None)
-    cautions: list[Caution] = []
-    if finding.large_user:
-        cautions.append("large_user")
-    if status == "terminated":
-        cautions.append("terminated")
-    if finding.low_precision:
-        cautions.append("low_precision")
+    minded: dict[Caution, bool] = {
+        "terminated": status == "terminated",
+        "large_user": finding.large_user,
+        "new_postcode": is_new and standing is not None,
+        "low_precision": finding.low_precision,
+        "rural": is_rural,
+    }
     warnings = []
     if problem:
         warnings.append(Notice("postcode", problem))
@@ -151,8 +208,8 @@ def _read(finding: Finding, extent: Extent, rules: Rules) -> Reading:
         core20=standing.core20 if standing else None,
         core20_reason=None if standing else _why_not(status, country, editions),
         editions=editions,
-        summary=rules.summaries.sentence(status, country, spoken.decile if spoken else None, problem),
-        cautions=tuple(cautions),
+        summary=rules.book.summaries.sentence(status, country, spoken.decile if spoken else None, problem),
+        cautions=tuple(c for c in CAUTIONS if minded.get(c) or c in place),
         warnings=tuple(warnings),
     )
 

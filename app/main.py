@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib import metadata
@@ -17,12 +18,13 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from app.context.summary import Summaries
+from app.context.rulebook import Rulebook
 from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
 from app.contract.platform import Alive, Ready, Version
 from app.contract.problems import ProblemDetails
 from app.counting import Counts, start_counting
+from app.counts.periods import today
 from app.current import CurrentRelease
 from app.enrichment import Rules
 from app.errors import add_handlers
@@ -30,6 +32,8 @@ from app.limits import BodyLimit
 from app.routers import breakdowns, enrich, platform
 from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
+
+log: Final = logging.getLogger("imdlens")
 
 _DESCRIPTION: Final = """
 A home postcode in; the published IMD decile, the Core20 flag and what may be said of the area out.
@@ -70,13 +74,15 @@ class _InOrder(GenerateJsonSchema):
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The service, ready to be served; nothing is opened until it starts."""
     settings = settings or read_settings()
-    rules = Rules(settings.core20_edition, Summaries.load())
+    rules = Rules(settings.core20_edition, Rulebook.load(settings.local_dir))
     current = CurrentRelease(settings.data_dir, rules)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(current.look)
         app.state.intake = start_counting(settings)
+        if rules.book.signposts.expired(today()):
+            log.warning("some signposts are past their review date and are not shown: imdlens signposts check")
         settle()
         watch = asyncio.create_task(current.watch(settings.data_poll_seconds))
         yield

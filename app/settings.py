@@ -85,6 +85,16 @@ class Settings(BaseSettings):
         ge=1000,
         description="Contacts in the year before from which a specialty has rows of its own: 1,000, or stricter.",
     )
+    local_dir: Path | None = Field(
+        None,
+        description="Folder of the organisation's own rules: `organisation.toml`, `signposts.csv`, `places.csv`, or any"
+        " other rules file. Each stands in the place of the shipped file of its name.",
+    )
+    inclusion_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Bearer key of callers that may see inclusion-health groups. Without it nobody is shown them.",
+    )
     exact_counts_key: SecretStr | None = Field(
         None,
         min_length=16,

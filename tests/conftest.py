@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from app.context.summary import Summaries
+from app.context.rulebook import Rulebook
 from app.database import upgrade
 from app.enrichment import Rules
 from app.lookup.index import Index
@@ -58,7 +58,7 @@ def index(starter: Path) -> Index:
 @pytest.fixture(scope="session")
 def rules() -> Rules:
     """The rules as shipped, Core20 on IoD2025."""
-    return Rules("IoD2025", Summaries.load())
+    return Rules("IoD2025", Rulebook.load())
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
+from app.context.cautions import Caution
 from app.contract.problems import FieldCode, ProblemDetails
 from app.counts.intake import CountedReason
-from app.enrichment import Caution
 from app.lookup.deprivation import Core20Reason, Country, Status
 
 
@@ -107,8 +107,26 @@ class Signals(TypedDict, total=False):
         list[Scalar] | None,
         Field(max_length=200, description="SNOMED CT concept ids, as text.", examples=[["32911000"]]),
     ]
-    accommodation_status: Annotated[Scalar, _sent("Accommodation status code of the NHS Data Dictionary.", "HM01")]
-    interpreter_required: Annotated[Scalar, _sent("Whether an interpreter is needed.", True)]
+    accommodation_status: Annotated[
+        Scalar,
+        _sent(
+            "Accommodation status: a code of the NHS Data Dictionary, or a category of adult social care.",
+            "HM01",
+        ),
+    ]
+    ethnic_category: EthnicCategory | None
+    setting_roles: Annotated[
+        list[Scalar] | None,
+        Field(
+            max_length=20,
+            description="ODS role codes of where the person lives or is registered. Those of prisons and other secure"
+            " settings are left unread unless the organisation's rules say otherwise.",
+            examples=[["RO76"]],
+        ),
+    ]
+    interpreter_required: Annotated[Scalar, _sent("Whether an interpreter is needed: true or false.", True)]
+    accessible_format_required: Annotated[Scalar, _sent("Whether letters must come in another format.", False)]
+    travel_support_required: Annotated[Scalar, _sent("Whether help with travel is needed.", False)]
 
 
 _REQUEST_EXAMPLE: JsonDict = {
@@ -143,7 +161,8 @@ class EnrichRequest(TypedDict):
             list[Literal["context", "area"]] | None,
             Field(
                 max_length=10,
-                description="`area`: LSOA, district, ICB and ranks. `context`: prompts, signposts and area context.",
+                description="`area`: LSOA, district, ICB and ranks. `context`: what is known of the area, questions"
+                " that help, signposts, clinical areas and who leads here.",
                 examples=[["area"]],
             ),
         ]
@@ -187,20 +206,105 @@ class DomainDeciles(BaseModel):
     living_environment: int | None = Field(ge=1, le=10)
 
 
-class InclusionHealth(BaseModel):
-    """Inclusion-health groups; empty until signals are read."""
+class AccessNeed(BaseModel):
+    """What this person needs in order to use the service. Not an inclusion-health group."""
 
-    groups: list[str]
+    id: str = Field(examples=["interpreter"])
+    name: str = Field(examples=["Interpreter"])
+    sentence: str = Field(description="What to do about it.", examples=["Book a trained interpreter, not family."])
+
+
+class InclusionGroup(BaseModel):
+    """An inclusion-health group that a signal points to."""
+
+    id: str = Field(examples=["homelessness"])
+    name: str = Field(examples=["Homelessness"])
+
+
+class InclusionHealth(BaseModel):
+    """Inclusion-health groups, for callers with the scope `inclusion`. Special-category data: never for a screen that
+    others can see."""
+
+    groups: list[InclusionGroup] | None = Field(
+        description="Groups that the signals of this request point to. Null is not shown to this caller: it does not"
+        " mean that there is none."
+    )
     private_summary: str | None = Field(description="A sentence that must not be overheard.")
 
 
-class Context(BaseModel):
-    """What a clinician may do with it; empty until context is offered."""
+class AreaFact(BaseModel):
+    """One thing about the area, in a plain sentence."""
 
-    area: list[Any]
-    prompts: list[Any]
-    signposts: list[Any]
-    clinical_areas: list[Any]
+    id: str = Field(examples=["no_car"])
+    kind: Literal["domain", "census", "rural"]
+    name: str = Field(examples=["Cars"])
+    gloss: str | None = Field(description="What a domain of deprivation is about.")
+    sentence: str = Field(examples=["About 41 in 100 homes here have no car or van: more than in about 8 in 10 areas."])
+    decile: int | None = Field(ge=1, le=10, description="A domain's decile in `imd_edition`.")
+    share: int | None = Field(ge=0, le=100, description="A Census 2021 share in whole percent.")
+    few: bool = Field(description="The share is of fewer than ten people or households, so no figure is given.")
+
+
+class Prompt(BaseModel):
+    """A question that helps. Cues are for everybody, whatever the area."""
+
+    id: str = Field(examples=["typical_day"])
+    kind: Literal["cue", "follow_up"]
+    topic: str | None = Field(description="What an optional follow-up is about.", examples=["Housing"])
+    text: str = Field(examples=["What is a typical day like for you, and how do you look after your health?"])
+
+
+class Signpost(BaseModel):
+    """A service to tell the patient about, from the organisation's directory."""
+
+    id: str
+    name: str
+    what: str
+    for_whom: str
+    area: str = Field(description="`postcode_area`, `lad`, `icb`, a nation or `uk`: how near the entry is.")
+    phone: str | None
+    url: str | None
+    reviewed: str = Field(description="The day on which the entry was last checked.", examples=["2026-11-22"])
+
+
+class ClinicalArea(BaseModel):
+    """A clinical area of Core20PLUS5 that this specialty meets at this age. Authored, not an official mapping."""
+
+    programme: Literal["adult", "cyp"]
+    id: str = Field(examples=["chronic_respiratory_disease"])
+    name: str = Field(examples=["Long-term lung disease"])
+    aim: str
+    strength: Literal["direct", "related", "weak"]
+    why: str
+
+
+class Lead(BaseModel):
+    """Who leads on this here. A blank name is worth noticing."""
+
+    id: Literal["health_inequalities", "inclusion_health"]
+    title: str
+    name: str | None
+    role: str | None
+    contact: str | None
+    sentence: str = Field(examples=["No lead recorded. Ask who leads on this here."])
+
+
+class Resource(BaseModel):
+    """Something of the organisation's own to read or use."""
+
+    title: str
+    url: str
+
+
+class Context(BaseModel):
+    """What a clinician may do with a decile; every list is empty unless `include` asks for `context`."""
+
+    area: list[AreaFact]
+    prompts: list[Prompt] = Field(description="Three cues first, then optional follow-ups. Never a reason to refuse.")
+    signposts: list[Signpost] = Field(description="The nearest first. Entries past their review date are left out.")
+    clinical_areas: list[ClinicalArea] = Field(description="Needs `contact.specialty` and `contact.age`.")
+    leads: list[Lead]
+    resources: list[Resource]
 
 
 class Area(BaseModel):
@@ -247,8 +351,8 @@ _ANSWER_EXAMPLE: JsonDict = {
     "summary": "This home postcode is in an area more deprived than about 7 in 10 areas in England.",
     "cautions": [],
     "access_needs": [],
-    "inclusion_health": {"groups": [], "private_summary": None},
-    "context": {"area": [], "prompts": [], "signposts": [], "clinical_areas": []},
+    "inclusion_health": {"groups": None, "private_summary": None},
+    "context": {"area": [], "prompts": [], "signposts": [], "clinical_areas": [], "leads": [], "resources": []},
     "area": None,
     "counted": False,
     "counted_reason": "no_contact",
@@ -257,7 +361,7 @@ _ANSWER_EXAMPLE: JsonDict = {
         "release": "nspl-august-2024-a62e1039",
         "postcodes": "NSPL August 2024",
         "checksum": "sha256:a62e1039…",
-        "rules": "postcode 2026-11-22, wording 2026-11-22",
+        "rules": "postcode 2026-11-22, wording 2026-11-22, context 2026-11-22",
     },
 }
 
@@ -290,7 +394,7 @@ class EnrichResponse(BaseModel):
     domains: DomainDeciles | None
     summary: str = Field(description="One sentence about the area that may be overheard at a bedside.")
     cautions: list[Caution] = Field(description="What to mind about this postcode; the published decile stays.")
-    access_needs: list[str]
+    access_needs: list[AccessNeed]
     inclusion_health: InclusionHealth
     context: Context
     area: Area | None = Field(description='Only with `include: ["area"]`.')

@@ -48,6 +48,18 @@ class Ready(BaseModel):
     )
 
 
+class RuleFile(BaseModel):
+    """A rules file, as it says of itself."""
+
+    name: str = Field(examples=["prompts.toml"])
+    version: str = Field(examples=["2026-11-22"])
+    status: Literal["sourced", "authored"] = Field(description="Taken from a published source, or written for this.")
+    source: str
+    sign_off: str = Field(description="Who must agree to it before it is used.")
+    checksum: str = Field(description="SHA-256 of the file.")
+    local: bool = Field(description="The organisation's own, in place of the one shipped.")
+
+
 class Version(BaseModel):
     """What runs here, and on which data and rules."""
 
@@ -57,7 +69,8 @@ class Version(BaseModel):
                 {
                     "version": "0.1.0",
                     "api": "v1",
-                    "rules": "postcode 2026-11-22, wording 2026-11-22",
+                    "rules": "postcode 2026-11-22, wording 2026-11-22, context 2026-11-22",
+                    "rule_files": [],
                     "core20_edition": "IoD2025",
                     "index_format": 1,
                     "release": "nspl-august-2024-a62e1039",
@@ -71,6 +84,7 @@ class Version(BaseModel):
     version: str
     api: Literal["v1"]
     rules: str
+    rule_files: list[RuleFile] = Field(description="Every rules file in use.")
     core20_edition: str
     index_format: int
     release: str | None

@@ -5,26 +5,41 @@ put together here; a property test holds them equal to `EnrichResponse`.
 """
 
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from pydantic_core import to_json
 
+from app.context.inclusion import Group, Need
+from app.context.notices import Notice
+from app.context.organisation import Organisation
+from app.context.rulebook import Context
 from app.counts.intake import Receipt
 from app.enrichment import Enrichment, Reading, Rules
 from app.lookup.deprivation import DOMAINS
 from app.lookup.index import Release
 
 _DOMAINS: Final = ("{" + ",".join(f'"{name}":%d' for name in DOMAINS) + "}").encode()
+_NO_CONTEXT: Final = b',"context":{"area":[],"prompts":[],"signposts":[],"clinical_areas":[],"leads":[],"resources":[]}'
 
 
-def render(answer: Enrichment, receipt: Receipt, release: Release, rules: Rules) -> bytes:
-    """One answer as a JSON object."""
-    reading, domains, area, _ = answer
-    before, after, end, rest = _around(reading, receipt, release, rules)
-    written = _domains(domains) if domains else b"null"
-    if area is None:
-        return b"".join((before, written, rest))
-    return b"".join((before, written, after, to_json(area._asdict()), end))
+def render(
+    answer: Enrichment, receipt: Receipt, release: Release, rules: Rules, *, may_see_groups: bool = False
+) -> bytes:
+    """One answer as a JSON object. Groups and what may not be overheard only for the scope `inclusion`."""
+    reading, domains, area, _, said, context = answer
+    before, after, end = _around(reading, receipt, said.notices, release, rules)
+    return b"".join(
+        (
+            before,
+            _domains(domains) if domains else b"null",
+            after,
+            _needs(said.needs),
+            _groups(said.groups, said.private_summary) if may_see_groups else _UNSEEN,
+            _context(context, rules.book.organisation) if context else _NO_CONTEXT,
+            b',"area":' + to_json(area._asdict()) if area else b',"area":null',
+            end,
+        )
+    )
 
 
 def _domains(deciles: tuple[int, ...]) -> bytes:
@@ -33,9 +48,81 @@ def _domains(deciles: tuple[int, ...]) -> bytes:
     return to_json(dict(zip(DOMAINS, (d or None for d in deciles), strict=True)))
 
 
+# ------------------------------------------------------ what the rules say, each piece written once
+
+_UNSEEN: Final = b',"inclusion_health":{"groups":null,"private_summary":null}'
+
+
+@lru_cache(maxsize=1024)
+def _needs(needs: tuple[Need, ...]) -> bytes:
+    return b',"access_needs":' + to_json([_fields(n, "id", "name", "sentence") for n in needs])
+
+
+@lru_cache(maxsize=1024)
+def _groups(groups: tuple[Group, ...], private_summary: str | None) -> bytes:
+    shown = {"groups": [_fields(g, "id", "name") for g in groups], "private_summary": private_summary}
+    return b',"inclusion_health":' + to_json(shown)
+
+
+def _context(context: Context, organisation: Organisation) -> bytes:
+    area, prompts, signposts, clinical_areas = context
+    return b"".join(
+        (
+            b',"context":{"area":[',
+            b",".join([_area_fact(fact) for fact in area]),
+            b'],"prompts":',
+            _prompts(prompts),
+            b',"signposts":',
+            _signposts(signposts),
+            b',"clinical_areas":',
+            _clinical_areas(clinical_areas),
+            _organisation(organisation),
+        )
+    )
+
+
+@lru_cache(maxsize=1024)
+def _area_fact(fact: Any) -> bytes:
+    return to_json(_fields(fact, "id", "kind", "name", "gloss", "sentence", "decile", "share", "few"))
+
+
+@lru_cache(maxsize=1024)
+def _prompts(prompts: tuple[Any, ...]) -> bytes:
+    return to_json([_fields(p, "id", "kind", "topic", "text") for p in prompts])
+
+
+@lru_cache(maxsize=4096)
+def _signposts(signposts: tuple[Any, ...]) -> bytes:
+    shown = [
+        {**_fields(s, "id", "name", "what", "for_whom", "area", "phone", "url"), "reviewed": s.reviewed.isoformat()}
+        for s in signposts
+    ]
+    return to_json(shown)
+
+
+@lru_cache(maxsize=1024)
+def _clinical_areas(areas: tuple[Any, ...]) -> bytes:
+    return to_json([_fields(a, "programme", "id", "name", "aim", "strength", "why") for a in areas])
+
+
+@lru_cache(maxsize=8)
+def _organisation(organisation: Organisation) -> bytes:
+    shown = {
+        "leads": [_fields(lead, "id", "title", "name", "role", "contact", "sentence") for lead in organisation.leads],
+        "resources": [_fields(resource, "title", "url") for resource in organisation.resources],
+    }
+    return b"," + to_json(shown)[1:]
+
+
+def _fields(thing: Any, *names: str) -> dict[str, Any]:
+    return {name: getattr(thing, name) for name in names}
+
+
 @lru_cache(maxsize=8192)
-def _around(reading: Reading, receipt: Receipt, release: Release, rules: Rules) -> tuple[bytes, bytes, bytes, bytes]:
-    """What stands before the domains, between them and the area, after it, and all after the domains without one."""
+def _around(
+    reading: Reading, receipt: Receipt, notices: tuple[Notice, ...], release: Release, rules: Rules
+) -> tuple[bytes, bytes, bytes]:
+    """What stands before the domains, between them and the access needs, and after the area."""
     before = {
         "postcode_status": reading.postcode_status,
         "country": reading.country,
@@ -47,17 +134,11 @@ def _around(reading: Reading, receipt: Receipt, release: Release, rules: Rules) 
         "core20_reason": reading.core20_reason,
         "editions": {name: s._asdict() if s else None for name, s in reading.editions.items()},
     }
-    between = {
-        "summary": reading.summary,
-        "cautions": reading.cautions,
-        "access_needs": [],
-        "inclusion_health": {"groups": [], "private_summary": None},
-        "context": {"area": [], "prompts": [], "signposts": [], "clinical_areas": []},
-    }
+    between = {"summary": reading.summary, "cautions": reading.cautions}
     end = {
         "counted": receipt.counted,
         "counted_reason": receipt.reason,
-        "warnings": [w._asdict() for w in (*reading.warnings, *receipt.warnings)],
+        "warnings": [w._asdict() for w in (*reading.warnings, *notices, *receipt.warnings)],
         "data": {
             "release": release.id,
             "postcodes": release.postcodes,
@@ -66,6 +147,4 @@ def _around(reading: Reading, receipt: Receipt, release: Release, rules: Rules) 
         },
     }
     first = to_json(before)[:-1] + b',"domains":'
-    after = b"," + to_json(between)[1:-1] + b',"area":'
-    last = b"," + to_json(end)[1:]
-    return first, after, last, after + b"null" + last
+    return first, b"," + to_json(between)[1:-1], b"," + to_json(end)[1:]

@@ -5,12 +5,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+from app.context.notices import Notice
 from app.counts.cells import cells_of
 from app.counts.contact import LONGEST_EVENT_ID, read_contact
 from app.counts.ledger import Ledger
 from app.counts.periods import financial_year, first_counted, today
 from app.counts.store import Event
-from app.enrichment import Enrichment, Notice
+from app.enrichment import Enrichment
 from app.lookup.index import Index
 
 CountedReason = Literal[
@@ -33,10 +34,9 @@ _UNAVAILABLE: Final = Receipt(False, "unavailable")
 
 
 class Asked(NamedTuple):
-    """One request for counting: its contact and signals as sent, what was answered, the header's key, and its place."""
+    """One request for counting: its contact as sent, what was answered, the header's key, and its place."""
 
     contact: Mapping[str, Any]
-    signals: Mapping[str, Any] | None
     answer: Enrichment
     key: str | None = None
     place: int | None = None  # in a batch
@@ -74,7 +74,7 @@ class Intake:
         contact, warnings = read_contact(asked.contact, day, self._since or first_counted(day))
         if asked.key is not None and not 0 < len(asked.key) <= LONGEST_EVENT_ID:
             contact, warnings = None, (*warnings, Notice("Idempotency-Key", "not_an_id"))
-        if contact is None:
+        if contact is None or answer.said.problem:
             return Receipt(False, "invalid_contact", warnings), ()
         edition = self._ledger.known_edition(contact.month) or await self._ledger.edition_of(contact.month)
         # Not known while the database is away, or not in the loaded data: no band would be right, and a year of
@@ -85,7 +85,7 @@ class Intake:
         if self._uncounted:
             self._tell_counted(contact.month)
         lad = index.code(answer.place, "lad") if answer.place else None
-        cells = cells_of(contact, answer, edition, client, _groups(answer, asked.signals), lad)
+        cells = cells_of(contact, answer, edition, client, answer.said.counted, lad)
         events.append(Event(cells, self._hashes(client, contact.event_id, asked.key, asked.place)))
         return None, warnings
 
@@ -125,13 +125,3 @@ class Intake:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _groups(answer: Enrichment, signals: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Inclusion groups and access needs that are known of this contact."""
-    groups = []
-    if answer.reading.postcode_status == "no_fixed_abode":
-        groups.append(("inclusion", "homelessness"))
-    if signals is not None and signals.get("interpreter_required") is True:
-        groups.append(("access", "interpreter"))
-    return groups

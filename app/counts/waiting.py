@@ -13,7 +13,7 @@ from app.counts.schema import waiting_list, waiting_list_snapshot
 from app.counts.store import last_closed, open_month, open_year
 from app.counts.vocabulary import ABSENT, UNRECOGNISED, vocabulary, wait_band
 from app.database import writing
-from app.enrichment import Rules, enrich
+from app.enrichment import Question, Rules, enrich
 from app.lookup.index import Index
 
 
@@ -84,7 +84,7 @@ def _check_open(connection: Connection, month: str) -> None:
 def _counted(people: Iterable[Waiting], edition: str, index: Index, rules: Rules) -> Counter[tuple[str, str, str]]:
     counts: Counter[tuple[str, str, str]] = Counter()
     for person in people:
-        band, _ = band_of(enrich(person.postcode, index, rules), edition)
+        band, _ = band_of(enrich(Question(person.postcode), index, rules), edition)
         counts[person.specialty, wait_band(person.weeks), band] += 1
     return counts
 

@@ -1,7 +1,6 @@
 """`GET /v1/breakdowns`, `GET /v1/breakdowns/{table}` and `GET /v1/counts`."""
 
 import hashlib
-import hmac
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
@@ -14,7 +13,7 @@ from app.counting import Counts, StoreAwayError
 from app.counts.periods import is_month
 from app.counts.published import Chosen, NotPublishedError, as_csv
 from app.errors import Problem
-from app.routers.state import counts_of, settings_of
+from app.routers.state import counts_of, holds, settings_of
 
 router = APIRouter(prefix="/v1", tags=["counts"])
 
@@ -93,10 +92,7 @@ def _check_key(request: Request) -> None:
     key = settings_of(request).exact_counts_key
     if key is None:
         raise Problem(403, "Exact counts are closed: no key for them is set.")
-    scheme, _, sent = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(
-        sent.encode("utf-8", "replace"), key.get_secret_value().encode()
-    ):
+    if not holds(request, key):
         raise Problem(401, "A key is needed.", headers={"WWW-Authenticate": "Bearer"})
 
 

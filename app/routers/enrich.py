@@ -12,11 +12,12 @@ from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, Enri
 from app.contract.problems import problems
 from app.contract.render import render
 from app.counts.intake import NO_CONTACT, Asked, Receipt
-from app.enrichment import enrich, enrich_each
+from app.counts.periods import today
+from app.enrichment import Question, enrich, enrich_each
 from app.errors import Problem, errors_of
 from app.lookup.index import Index
 from app.routers.json_body import StrictRoute, media_type, read_json
-from app.routers.state import client_of, index_of, intake_of, rules_of, settings_of
+from app.routers.state import client_of, index_of, intake_of, may_see_groups, rules_of, settings_of
 
 router = APIRouter(prefix="/v1", tags=["enrichment"], route_class=StrictRoute)
 
@@ -52,12 +53,12 @@ async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()])
     once. Allow 500 ms and carry on without the answer if it does not come.
     """
     index, rules = index_of(request), rules_of(request)
-    answer = enrich(record["postcode"], index, rules, with_area="area" in (record.get("include") or ()))
+    answer = enrich(_question(record), index, rules)
     receipt = NO_CONTACT
     if (contact := record.get("contact")) is not None:
-        asked = Asked(contact, record.get("signals"), answer, request.headers.get("idempotency-key"))
-        (receipt,) = await _receipts(request, index, [asked])
-    return Response(render(answer, receipt, index.release, rules), media_type="application/json")
+        (receipt,) = await _receipts(request, index, [Asked(contact, answer, request.headers.get("idempotency-key"))])
+    body = render(answer, receipt, index.release, rules, may_see_groups=may_see_groups(request))
+    return Response(body, media_type="application/json")
 
 
 @router.post(
@@ -102,6 +103,12 @@ async def enrich_batch(request: Request) -> Response:
     raise Problem(415, f"Send application/json or {_NDJSON}.")
 
 
+def _question(record: EnrichRequest) -> Question:
+    include = record.get("include") or ()
+    day = today() if "context" in include else None
+    return Question(record["postcode"], record.get("contact"), record.get("signals"), "area" in include, day)
+
+
 async def _receipts(request: Request, index: Index, asked: list[Asked]) -> list[Receipt]:
     """What became of each contact."""
     intake = intake_of(request)
@@ -117,6 +124,7 @@ class _Answerer:
     def __init__(self, request: Request) -> None:
         self.request, self.index, self.rules = request, index_of(request), rules_of(request)
         self.key = request.headers.get("idempotency-key")
+        self.may_see_groups = may_see_groups(request)
 
     async def answers(self, records: list[Any]) -> list[bytes]:
         answers: list[bytes] = []
@@ -135,10 +143,9 @@ class _Answerer:
 
     async def _answered(self, requests: list[EnrichRequest], places: Sequence[int]) -> list[bytes]:
         """Records' answers as JSON."""
-        with_area = ["area" in (r.get("include") or ()) for r in requests]
-        answers = enrich_each([r["postcode"] for r in requests], self.index, self.rules, with_area)
+        answers = enrich_each([_question(r) for r in requests], self.index, self.rules)
         asked = [
-            Asked(contact, record.get("signals"), answer, self.key, place)
+            Asked(contact, answer, self.key, place)
             for record, answer, place in zip(requests, answers, places, strict=True)
             if (contact := record.get("contact")) is not None
         ]
@@ -149,6 +156,7 @@ class _Answerer:
                 next(receipts) if record.get("contact") is not None else NO_CONTACT,
                 self.index.release,
                 self.rules,
+                may_see_groups=self.may_see_groups,
             )
             for record, answer in zip(requests, answers, strict=True)
         ]

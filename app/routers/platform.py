@@ -50,6 +50,7 @@ async def version(request: Request) -> dict[str, Any]:
         "version": metadata.version("imd-lens"),
         "api": "v1",
         "rules": rules.version,
+        "rule_files": [file._asdict() for file in rules.book.files],
         "core20_edition": rules.core20_edition,
         "index_format": FORMAT,
         "release": index.release.id if index else None,

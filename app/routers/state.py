@@ -3,7 +3,10 @@
 Plain functions rather than the framework's dependencies: solving two of those took a quarter of a request.
 """
 
+import hmac
+
 from fastapi import Request
+from pydantic import SecretStr
 
 from app.counting import Counts
 from app.counts.intake import Intake
@@ -55,3 +58,18 @@ def counts_of(request: Request) -> Counts:
 def client_of(_: Request) -> str:
     """Who calls. Without keys every caller is the same client."""
     return "unnamed"
+
+
+def holds(request: Request, key: SecretStr | None) -> bool:
+    """Whether a request carries this bearer key; never where there is no such key."""
+    if key is None:
+        return False
+    scheme, _, sent = request.headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(
+        sent.strip().encode("utf-8", "surrogatepass"), key.get_secret_value().encode()
+    )
+
+
+def may_see_groups(request: Request) -> bool:
+    """Whether the caller has the scope `inclusion`."""
+    return holds(request, settings_of(request).inclusion_key)

@@ -44,14 +44,14 @@ def test_every_make_target_and_command_that_the_readme_names_exists(tmp_path: Pa
 def test_the_table_of_statuses_is_what_the_service_answers(tmp_path: Path, index, rules) -> None:  # type: ignore[no-untyped-def]
     from typing import get_args
 
-    from app.enrichment import enrich
+    from app.enrichment import Question, enrich
     from app.lookup.deprivation import Status
 
     table = [line.split("|")[1:3] for line in README.splitlines() if line.startswith("|") and "`" in line]
     for given, said in table:
         statuses = re.findall(r"`(\w+)`", said)
         for text in re.findall(r"`((?:ZZ99|NF1|ZZZ)[^`n…]*)`", given):
-            assert enrich(text, index, rules).reading.postcode_status in statuses, text
+            assert enrich(Question(text), index, rules).reading.postcode_status in statuses, text
     named = set(re.findall(r"`(\w+)`", " ".join(said for _, said in table)))
     assert set(get_args(Status)) <= named
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.context.summary import Summaries
+from app.context.rulebook import Rulebook
 from app.current import CurrentRelease
 from app.enrichment import Rules
 from app.reference.build import BuildOptions, BuildReport, build
@@ -87,7 +87,7 @@ def test_a_data_folder_that_vanishes_costs_nothing_but_a_problem(tmp_path: Path,
 
 def test_a_release_without_the_core20_edition_is_refused(tmp_path: Path) -> None:
     publish(tmp_path / "data", write)
-    current = CurrentRelease(tmp_path / "data", Rules("IoD2004", Summaries.load()))
+    current = CurrentRelease(tmp_path / "data", Rules("IoD2004", Rulebook.load()))
     current.look()
     assert current.index is None
     assert "IMDLENS_CORE20_EDITION" in (current.problem or "")

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.enrichment import Rules, enrich, enrich_each
+from app.enrichment import Question, Rules, enrich, enrich_each
 from app.lookup.index import STATUSES, Index
 from app.lookup.postcode import CHUNK, KINDS, parse, parse_column
 from app.lookup.text import TextColumn
@@ -53,7 +53,7 @@ def test_what_differs_by_a_character_from_a_held_postcode_is_not_found_as_it(ind
     column = index.many(TextColumn.of(["NG1 1AA", *NEAR, "NG1 1AA"]))
     assert [STATUSES[s] for s in column.status] == ["live", *["malformed"] * len(NEAR), "live"]
     assert not column.slot[1:-1].any()
-    together = enrich_each(NEAR, index, rules, [False] * len(NEAR))
+    together = enrich_each([Question(text) for text in NEAR], index, rules)
     assert {answer.reading.postcode_status for answer in together} == {"malformed"}
 
 
@@ -79,7 +79,7 @@ def test_a_batch_is_enriched_like_each_of_its_postcodes(index: Index, rules: Rul
         st.lists(st.tuples(st.one_of(postcodes, st.sampled_from(starter_data.postcodes())), st.booleans()), max_size=30)
     )
     def check(asked: list[tuple[str | None, bool]]) -> None:
-        together = enrich_each([text for text, _ in asked], index, rules, [area for _, area in asked])
-        assert together == [enrich(text, index, rules, with_area=area) for text, area in asked]
+        questions = [Question(text, with_area=area) for text, area in asked]
+        assert enrich_each(questions, index, rules) == [enrich(question, index, rules) for question in questions]
 
     check()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from app.contract.enrich import EnrichResponse
 from app.contract.render import render
 from app.counts.intake import NO_CONTACT
-from app.enrichment import Rules, enrich
+from app.enrichment import Question, Rules, enrich
 from app.lookup.deprivation import DOMAINS
 from app.lookup.index import Index
 from tests import starter_data
@@ -16,7 +16,7 @@ from tests.property.strategies import postcodes
 
 
 def test_a_domain_that_is_not_known_is_null(index: Index, rules: Rules) -> None:
-    answer = enrich("NG1 1AA", index, rules)._replace(domains=(0, 3, 0, 10, 1, 2, 5))
+    answer = enrich(Question("NG1 1AA"), index, rules)._replace(domains=(0, 3, 0, 10, 1, 2, 5))
     written = EnrichResponse.model_validate_json(render(answer, NO_CONTACT, index.release, rules))
     assert written.domains is not None
     assert list(written.domains.model_dump().values()) == [None, 3, None, 10, 1, 2, 5]
@@ -25,7 +25,7 @@ def test_a_domain_that_is_not_known_is_null(index: Index, rules: Rules) -> None:
 def test_the_bytes_are_what_the_model_says(index: Index, rules: Rules) -> None:
     @given(st.one_of(postcodes, st.sampled_from(starter_data.postcodes())), st.booleans())
     def check(text: str | None, with_area: bool) -> None:
-        answer = enrich(text, index, rules, with_area=with_area)
+        answer = enrich(Question(text, with_area=with_area), index, rules)
         reading = answer.reading
         plain = {
             "postcode_status": reading.postcode_status,
@@ -41,8 +41,8 @@ def test_the_bytes_are_what_the_model_says(index: Index, rules: Rules) -> None:
             "summary": reading.summary,
             "cautions": list(reading.cautions),
             "access_needs": [],
-            "inclusion_health": {"groups": [], "private_summary": None},
-            "context": {"area": [], "prompts": [], "signposts": [], "clinical_areas": []},
+            "inclusion_health": {"groups": None, "private_summary": None},
+            "context": {"area": [], "prompts": [], "signposts": [], "clinical_areas": [], "leads": [], "resources": []},
             "area": {**answer.area._asdict(), "ranks": dict(answer.area.ranks)} if answer.area else None,
             "counted": False,
             "counted_reason": "no_contact",

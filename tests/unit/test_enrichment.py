@@ -2,14 +2,14 @@
 
 import pytest
 
-from app.context.summary import Summaries
-from app.enrichment import Rules, enrich
+from app.context.rulebook import Rulebook
+from app.enrichment import Question, Rules, enrich
 from app.lookup.index import Index
 from tests.starter_data import rows
 
 
 def test_a_live_postcode_has_the_published_decile_of_the_stated_edition(index: Index, rules: Rules) -> None:
-    answer = enrich("NG1 1AA", index, rules)
+    answer = enrich(Question("NG1 1AA"), index, rules)
     reading = answer.reading
     assert (reading.postcode_status, reading.country) == ("live", "England")
     assert (reading.imd_decile, reading.imd_quintile, reading.imd_edition, reading.core20) == (3, 2, "IoD2025", False)
@@ -20,14 +20,17 @@ def test_a_live_postcode_has_the_published_decile_of_the_stated_edition(index: I
 
 @pytest.mark.parametrize(("text", "decile"), [("NG1 1AA", 3), ("NG5 1PB", 3), ("NG7 2UH", 7)])
 def test_known_facts_of_nottingham_hold(index: Index, rules: Rules, text: str, decile: int) -> None:
-    assert enrich(text, index, rules).reading.imd_decile == decile
+    assert enrich(Question(text), index, rules).reading.imd_decile == decile
 
 
 def test_the_edition_of_core20_is_the_deployments_choice(index: Index) -> None:
-    older = Rules("IoD2019", Summaries.load())
+    older = Rules("IoD2019", Rulebook.load())
     differing = 0
     for text in _english():
-        new, old = enrich(text, index, Rules("IoD2025", older.summaries)).reading, enrich(text, index, older).reading
+        new, old = (
+            enrich(Question(text), index, Rules("IoD2025", older.book)).reading,
+            enrich(Question(text), index, older).reading,
+        )
         for reading, edition in ((new, "IoD2025"), (old, "IoD2019")):
             standing = reading.editions[edition]
             assert reading.imd_edition == edition
@@ -46,7 +49,7 @@ def test_every_starter_postcode_has_the_deciles_of_the_published_tables(index: I
     older = {r["lsoa11cd"]: r for r in rows("lsoa11")}
     compared = 0
     for row in rows("postcodes"):
-        reading = enrich(row["pcds"], index, rules).reading
+        reading = enrich(Question(row["pcds"]), index, rules).reading
         if row["lsoa21cd"] in published:
             decile = int(published[row["lsoa21cd"]]["imd25_decile"])
             assert (reading.imd_decile, reading.core20) == (decile, decile <= 2)
@@ -78,7 +81,7 @@ def test_every_starter_postcode_has_the_deciles_of_the_published_tables(index: I
 def test_unknown_is_null_with_a_reason_and_never_false(
     index: Index, rules: Rules, text: str | None, status: str, reason: str
 ) -> None:
-    reading = enrich(text, index, rules).reading
+    reading = enrich(Question(text), index, rules).reading
     assert reading.postcode_status == status
     assert reading.core20 is None
     assert reading.core20_reason == reason
@@ -89,19 +92,19 @@ def test_unknown_is_null_with_a_reason_and_never_false(
 
 def test_core20_is_null_exactly_when_there_is_a_reason(index: Index, rules: Rules) -> None:
     for text in [*_english(), "DG1 4QU", "LD7 1LG", "ZZ99 3VZ", "NG1", None]:
-        reading = enrich(text, index, rules).reading
+        reading = enrich(Question(text), index, rules).reading
         assert (reading.core20 is None) == (reading.core20_reason is not None) == (reading.imd_decile is None)
 
 
 def test_an_english_postcode_without_the_core20_edition_is_not_described_by_another(index: Index, rules: Rules) -> None:
-    reading = enrich("HX1 2JZ", index, rules).reading
+    reading = enrich(Question("HX1 2JZ"), index, rules).reading
     assert reading.editions["IoD2019"] is not None
     assert reading.editions["IoD2025"] is None
     assert "deprived" not in reading.summary
 
 
 def test_a_welsh_postcode_has_its_nations_decile_labelled_computed(index: Index, rules: Rules) -> None:
-    reading = enrich("LD7 1LG", index, rules).reading
+    reading = enrich(Question("LD7 1LG"), index, rules).reading
     assert reading.country == "Wales"
     standing = reading.editions["WIMD2019"]
     assert standing is not None
@@ -111,32 +114,32 @@ def test_a_welsh_postcode_has_its_nations_decile_labelled_computed(index: Index,
 
 
 def test_cautions_stand_beside_the_published_decile(index: Index, rules: Rules) -> None:
-    old = enrich("SR2 0QW", index, rules).reading
+    old = enrich(Question("SR2 0QW"), index, rules).reading
     assert old.postcode_status == "terminated"
     assert old.cautions == ("terminated",)
     assert old.imd_decile is not None
     assert old.summary.startswith("This is an old postcode")
-    assert "large_user" in enrich("HX1 2JZ", index, rules).reading.cautions
+    assert "large_user" in enrich(Question("HX1 2JZ"), index, rules).reading.cautions
 
 
 def test_a_repair_is_said(index: Index, rules: Rules) -> None:
-    reading = enrich("NG1 IAA", index, rules).reading
+    reading = enrich(Question("NG1 IAA"), index, rules).reading
     assert reading.repaired
     assert ("postcode", "repaired") in reading.warnings
     assert reading.imd_decile == 3
 
 
 def test_on_starter_data_not_found_says_why(index: Index, rules: Rules) -> None:
-    assert ("postcode", "starter_data_only") in enrich("B1 1BB", index, rules).reading.warnings
+    assert ("postcode", "starter_data_only") in enrich(Question("B1 1BB"), index, rules).reading.warnings
 
 
 def test_core20_of_another_nations_edition_is_never_read(index: Index) -> None:
-    reading = enrich("LD7 1LG", index, Rules("WIMD2019", Summaries.load())).reading
+    reading = enrich(Question("LD7 1LG"), index, Rules("WIMD2019", Rulebook.load())).reading
     assert (reading.imd_decile, reading.core20, reading.core20_reason) == (None, None, "not_in_england")
 
 
 def test_codes_and_ranks_are_given_only_when_asked_for(index: Index, rules: Rules) -> None:
-    area = enrich("NG1 1AA", index, rules, with_area=True).area
+    area = enrich(Question("NG1 1AA", with_area=True), index, rules).area
     assert area is not None
     assert (area.lsoa21, area.lad, area.ranks["IoD2025"]) == ("E01035500", "E06000018", 7420)
-    assert enrich("ZZ99 3VZ", index, rules, with_area=True).area is None
+    assert enrich(Question("ZZ99 3VZ", with_area=True), index, rules).area is None

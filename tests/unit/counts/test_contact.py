@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from app.context.notices import Notice
 from app.counts.contact import Contact, read_contact
-from app.enrichment import Notice
 
 TODAY = date(2026, 11, 22)
 FULL: dict[str, Any] = {

@@ -10,7 +10,7 @@ from app.counts.intake import Asked, Intake, Receipt
 from app.counts.ledger import Ledger
 from app.counts.periods import financial_year, month_of, months_of_year, today
 from app.counts.store import Event, Outcome
-from app.enrichment import Rules, enrich
+from app.enrichment import Question, Rules, enrich
 from app.lookup.index import Index
 
 YEAR = financial_year(month_of(today()))
@@ -45,7 +45,7 @@ def test_an_edition_that_cannot_be_used_is_logged_once_until_it_can_be_and_once_
         else:
             ledger.known[year] = edition
         contact = {"date": f"{months_of_year(year)[0]}-01"}
-        asked = [Asked(contact, None, enrich("NG1 1AA", index, rules)) for _ in reasons]
+        asked = [Asked(contact, enrich(Question("NG1 1AA"), index, rules)) for _ in reasons]
         caplog.clear()
         receipts = asyncio.run(intake.take(asked, index, "clinic"))
         assert receipts == [Receipt(reason is None, reason) for reason in reasons]  # type: ignore[arg-type]

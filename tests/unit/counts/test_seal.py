@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Engine
 
-from app.context.summary import Summaries
+from app.context.rulebook import Rulebook
 from app.counts import seal as sealing
 from app.counts.disclosure import Rule
 from app.counts.published import PublishedTables
@@ -234,7 +234,7 @@ def test_a_waiting_list_is_replaced_whole_or_not_at_all(sqlite: Engine, index: I
 
 
 def test_a_waiting_list_is_published_only_when_it_is_complete(sqlite: Engine, index: Index) -> None:
-    rules = Rules("IoD2025", Summaries.load())
+    rules = Rules("IoD2025", Rulebook.load())
     people = [Waiting("NG1 1AA", "340", 60.0)] * 30 + [Waiting("NG1 1AA", "340", 18.0)] * 70
     replace_waiting_list(sqlite, Snapshot("a", "2024-04", "IoD2025"), people, index, rules, expected=len(people))
     replace_waiting_list(sqlite, Snapshot("b", "2024-05", "IoD2025"), people, index, rules, expected=len(people))

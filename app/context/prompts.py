@@ -1,0 +1,84 @@
+"""Questions that help: three open cues for everybody, and optional follow-ups that the area only puts in order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.context.files import RuleFileError, RuleFolder, Table
+from app.lookup.deprivation import DOMAINS
+
+AUDIENCES: Final = ("parent", "young_person", "adult")
+_UNKNOWN: Final = 11  # after every decile
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prompt:
+    """One question. `kind` is `cue` or `follow_up`; `topic` is the follow-up's."""
+
+    id: str
+    kind: str
+    topic: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prompts:
+    """The questions of one version, by audience."""
+
+    _audience_of_age: tuple[str, ...] = field(repr=False)
+    _cues: Mapping[str, tuple[Prompt, ...]] = field(repr=False)
+    _follow_ups: Mapping[str, tuple[tuple[Prompt, tuple[int, ...]], ...]] = field(repr=False)
+
+    @classmethod
+    def load(cls, folder: RuleFolder) -> "Prompts":
+        """The questions of a folder; RuleFileError where one is missing, or crime would prompt one."""
+        table = folder.table("prompts.toml", ("audience", "cue", "follow_up"))
+        cues = table.each("cue", ("id", *AUDIENCES))
+        follow_ups = table.each("follow_up", ("id", "name", "domains", "measures", *AUDIENCES))
+        if len(cues) != 3:
+            raise RuleFileError(f"{table.where}: there are three cues, whoever is asked.")
+        ordered_by = []
+        for follow_up in follow_ups:
+            domains = follow_up.words("domains", DOMAINS)
+            if "crime" in domains:
+                raise RuleFileError(f"{follow_up.where}, domains: crime in an area prompts no question.")
+            ordered_by.append(tuple(DOMAINS.index(d) for d in domains))
+        return cls(
+            _audiences(table),
+            {a: tuple(Prompt(c.text("id"), "cue", None, c.text(a)) for c in cues) for a in AUDIENCES},
+            {
+                a: tuple(
+                    (Prompt(f.text("id"), "follow_up", f.text("name"), f.text(a)), domains)
+                    for f, domains in zip(follow_ups, ordered_by, strict=True)
+                )
+                for a in AUDIENCES
+            },
+        )
+
+    def audience(self, age: int | None) -> str:
+        """Who is asked: a child's parent, a young person, or an adult; as an adult where the age is not known."""
+        return "adult" if age is None else self._audience_of_age[min(age, len(self._audience_of_age) - 1)]
+
+    def ask(self, age: int | None, deciles: Sequence[int] | None) -> tuple[Prompt, ...]:
+        """Three cues, then every follow-up, the most deprived domains first. `deciles` as in DOMAINS, or None."""
+        audience = self.audience(age)
+        follow_ups = self._follow_ups[audience]
+        if deciles is not None:
+            follow_ups = tuple(sorted(follow_ups, key=lambda f: _most_deprived(f[1], deciles)))
+        return (*self._cues[audience], *(prompt for prompt, _ in follow_ups))
+
+
+def _most_deprived(domains: tuple[int, ...], deciles: Sequence[int]) -> int:
+    return min((deciles[d] or _UNKNOWN for d in domains), default=_UNKNOWN)
+
+
+def _audiences(table: Table) -> tuple[str, ...]:
+    """The audience of each age from 0; the last stands for all older."""
+    ages: list[str] = []
+    for audience in table.each("audience", ("id", "from_age", "to_age")):
+        if audience.text("id") not in AUDIENCES or audience.whole("from_age", 0) != len(ages):
+            raise RuleFileError(f"{audience.where}: the audiences are {', '.join(AUDIENCES)}, without gap or overlap.")
+        ages += [audience.text("id")] * (audience.whole("to_age", len(ages)) + 1 - len(ages))
+    if set(ages) != set(AUDIENCES):
+        raise RuleFileError(f"{table.where}: the audiences are {', '.join(AUDIENCES)}, without gap or overlap.")
+    return tuple(ages)

@@ -1,1 +1,0 @@
-"""Rules and wording as versioned data."""
