@@ -11,9 +11,7 @@ CUES = (
     "What makes it hard to get here, or to do what we agreed?",
     "Is there anything at home, with money or with work, that we should know to help you?",
 )
-SOURCE = (
-    "Data: ONSPD August 2026, English Indices of Deprivation 2025. Rules: 2026-11-22. Made 22 November 2026, 10:15."
-)
+SOURCE = "Data: ONSPD August 2026, English Indices of Deprivation 2025. Rules: 2026-11-22. Made 22 November 2026."
 PRIVATE_EMPTY = "There is nothing private to show on this card."
 PARTS = ("Income", "Work", "Education and skills", "Health", "Crime", "Housing and services", "Living environment")
 
