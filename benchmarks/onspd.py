@@ -1,6 +1,7 @@
 """A file of the size and layout of a whole ONSPD, made from the national files: for measuring the build.
 
-Postcodes, areas and ranks are the real ones; the columns that the build does not read are filled in.
+Postcodes, areas and ranks are the real ones; rural and urban are invented, and the columns that the build does not
+read are filled in.
 """
 
 import csv
@@ -66,6 +67,7 @@ COLUMNS = [
     "oac21ind",
     "imd25ind",
 ]
+CENSUS = ("census2021-ts029-lsoa*", "census2021-ts045-lsoa*", "census2021-ts052-lsoa*")
 COUNTRY = {"E": "E92000001", "W": "W92000004", "S": "S92000003", "L": "L93000001", "M": "M83000003"}  # GSS
 
 
@@ -76,7 +78,7 @@ def made_from(folder: Path) -> Path:
     if target.exists():
         return out
     out.mkdir(parents=True, exist_ok=True)
-    for pattern in ("imd2025_england_lsoa21*", "File_2_-_IoD2019*", "lookup_lsoa11_lsoa21*"):
+    for pattern in ("imd2025_england_lsoa21*", "File_2_-_IoD2019*", "lookup_lsoa11_lsoa21*", *CENSUS):
         source = next(folder.rglob(pattern)).resolve()
         link = out / source.name
         link.unlink(missing_ok=True)
@@ -120,6 +122,8 @@ def _row(r: dict[str, str], parent: dict[str, str]) -> list[object]:
         "lsoa11cd": parent.get(r["lsoa21"], f"{nation}99999999"),
         "lat": 52.954783,
         "long": -1.158109,
+        # The postcode's own unit decides, so that LSOAs hold both: the most areas that there can be.
+        "ruc21ind": ("RSN1" if inward[-1] < "N" else "UN1") if nation in "EW" else f"{nation}99999999",
         "imd20ind": "",
         "imd25ind": "",
         "doterm_": "",
