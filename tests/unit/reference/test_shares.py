@@ -1,6 +1,7 @@
 """Census tables to shares of each area: whole percent, few or unknown, or a refusal that names the place."""
 
 import re
+import zipfile
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -240,6 +241,17 @@ def test_the_same_table_of_other_areas_is_left_aside(tmp_path: Path, code: str) 
     index, report = built(tmp_path, nomis)
     assert index.shares(index.one("NG1 1AB").area) == (27,)
     assert report.ignored == ["other.csv"]
+
+
+def test_the_archive_of_all_geographies_is_read_for_its_lsoas(tmp_path: Path) -> None:
+    tables = {"ctry": "E92000001", "ltla": "E06000018", "msoa": "E02000001", "lsoa": "E01000005"}
+    with zipfile.ZipFile(tmp_path / "census2021-ts045.zip", "w") as archive:
+        for geography, code in tables.items():
+            text = official.text(official.TS045, [(2021, "", code, 1500, 400, 1100, 0, 0)])
+            archive.writestr(f"census2021-ts045-{geography}.csv", text)
+    index, report = built(tmp_path, tmp_path / "census2021-ts045.zip")
+    assert index.shares(index.one("NG1 1AB").area) == (27,)
+    assert [f["table"] for f in report.files if f["measures"]] == ["census2021-ts045-lsoa.csv"]
 
 
 def test_a_further_measure_is_an_entry_of_the_manifest(tmp_path: Path) -> None:
