@@ -56,6 +56,13 @@ def test_every_table_is_as_the_document_describes_it(tables: TestClient, table: 
     assert TABLES[table].leaves_out in found.sentence
 
 
+def test_rows_come_in_the_order_of_their_periods_and_within_one_of_the_table(tables: TestClient) -> None:
+    deciles = [row["imd_decile"] for row in tables.get("/v1/breakdowns/specialty_decile").json()["rows"]]
+    assert deciles == [*map(str, range(1, 11)), "no_decile"] * 3
+    rows = tables.get("/v1/breakdowns/specialty_core20", params={"period": "all"}).json()["rows"]
+    assert [row["period"] for row in rows[::9]] == YEAR
+
+
 def test_zero_hidden_and_shown_can_be_told_apart(tables: TestClient) -> None:
     rows = tables.get("/v1/breakdowns/organisation_outcome").json()["rows"]
     kinds = {(row["n"] == 0, row["n"] is None, row["suppressed"]) for row in rows}

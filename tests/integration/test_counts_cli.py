@@ -8,12 +8,15 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from app.counts.store import CountStore
 from app.counts.tables import QUINTILES, TABLES
 from app.database import downgrade
 from app.inequality.measures import ESP2013
 from tests.databases import opened
 from tests.integration.running import imdlens, serving
+from tests.sealed_store import fill
 from tests.unit.counts.events import run as run_sql
+from tests.unit.counts.events import value
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +145,72 @@ def test_a_waiting_list_a_population_and_specialties_are_taken_from_files(tmp_pa
     assert "100 rows of population" in imdlens("counts", "population", "people.csv", cwd=tmp_path, **environment).stdout
     declared = imdlens("counts", "specialties", "2026", "activity.csv", cwd=tmp_path, **environment)
     assert "Rows of their own in 2026-27: 340. All others together." in declared.stdout
+
+
+def test_a_host_is_listed_with_what_waits_on_its_disk_and_given_up_only_by_its_name(
+    starter: Path, tmp_path: Path, sqlite_url: str
+) -> None:
+    with opened(sqlite_url) as engine:
+        fill(engine, ["2025-03"], contacts=30)
+        store = CountStore(engine, "IoD2025")
+        store.beat("host-a", 2)
+        store.beat("host-b", 0, stopped=True)
+        run_sql(engine, "UPDATE host SET seen_at = seen_at - 1000 WHERE id = 'host-b'")
+    environment = {"IMDLENS_DATA_DIR": str(starter), "IMDLENS_COUNTS_DIR": str(tmp_path)}
+    listed = json.loads(imdlens("counts", "hosts", "--json", cwd=tmp_path, **environment).stdout)
+    assert [(h["host"], h["spooled"], h["state"]) for h in listed] == [
+        ("host-a", 2, "running, or lost"),
+        ("host-b", 0, "stopped"),
+    ]
+    assert [int(h["seen"].removesuffix(" s ago")) // 500 for h in listed] == [0, 2]
+    seal = ("counts", "seal", "2025-03")
+    held = imdlens(*seal, "--without-rates", cwd=tmp_path, **environment)
+    assert "Host host-a still holds 2 batches" in held.stderr
+    without_residents = imdlens(*seal, "--without", "host-a", cwd=tmp_path, **environment)
+    assert "no population on IoD2025" in without_residents.stderr
+    sealed = imdlens(*seal, "--without", "host-a", "--without-rates", cwd=tmp_path, **environment)
+    assert sealed.stdout.startswith("2025-03 sealed in")
+
+
+def test_a_population_replaces_the_one_before_and_is_taken_whole_only(tmp_path: Path, sqlite_url: str) -> None:
+    environment = {"IMDLENS_COUNTS_DIR": str(tmp_path)}
+    heading = "edition,quintile,age_band,persons,source"
+    residents = [f"IoD2025,{quintile},{band},500,MYE 2024" for quintile in QUINTILES for band in ESP2013]
+    (tmp_path / "whole.csv").write_text("\n".join([heading, *residents]), "utf-8-sig")  # as Excel writes it
+    (tmp_path / "part.csv").write_text("\n".join([heading, *residents[1:]]), "utf-8")
+    (tmp_path / "twice.csv").write_text("\n".join([heading, *residents[1:], residents[1]]), "utf-8")
+    (tmp_path / "narrow.csv").write_text("edition,quintile\nIoD2025,1\n", "utf-8")
+    for _ in range(2):
+        taken = imdlens("counts", "population", "whole.csv", cwd=tmp_path, **environment)
+        assert "100 rows of population replace" in taken.stdout
+    for file in ("part.csv", "twice.csv"):
+        refused = imdlens("counts", "population", file, cwd=tmp_path, **environment)
+        assert "every quintile and age band once" in refused.stderr
+    refused = imdlens("counts", "population", "narrow.csv", cwd=tmp_path, **environment)
+    assert "lacks the columns age_band, persons, source" in refused.stderr
+    with opened(sqlite_url) as engine:
+        assert value(engine, "SELECT sum(persons) FROM population") == 50_000
+
+
+def test_a_year_is_written_with_four_digits(tmp_path: Path, sqlite_url: str) -> None:
+    (tmp_path / "activity.csv").write_text("specialty,contacts\n340,5000\n", "utf-8")
+    refused = imdlens("counts", "specialties", "26", "activity.csv", cwd=tmp_path, IMDLENS_COUNTS_DIR=str(tmp_path))
+    assert "four digits" in refused.stderr
+    with opened(sqlite_url) as engine:
+        assert value(engine, "SELECT count(*) FROM reporting_unit") == 0
+
+
+def test_contacts_that_came_too_late_are_told_to_whoever_looks_at_the_month(tmp_path: Path, sqlite_url: str) -> None:
+    environment = {"IMDLENS_COUNTS_DIR": str(tmp_path)}
+    with opened(sqlite_url) as engine:
+        fill(engine, ["2024-04", "2024-05"], contacts=5)
+        run_sql(engine, "INSERT INTO late (month, specialty, n) VALUES ('2024-04', '340', 1200)")
+    late, none = (
+        imdlens("counts", "show", "--month", month, cwd=tmp_path, **environment).stdout
+        for month in ("2024-04", "2024-05")
+    )
+    assert "1,200 more contacts came after the month was closed" in late
+    assert "more contacts" not in none
 
 
 def test_serving_on_postgresql_refuses_an_old_schema_until_it_is_upgraded(tmp_path: Path, postgres_url: str) -> None:

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from app.context.rulebook import Rulebook
 from app.counts import seal as sealing
-from app.counts.disclosure import Rule
+from app.counts.disclosure import Floats, Rule, Structure
+from app.counts.figures import Figures, Span
+from app.counts.periods import month_of, today
 from app.counts.published import PublishedTables
 from app.counts.seal import SealError, declare_units, months_due, seal
 from app.counts.store import Batch, CountStore
+from app.counts.tables import Units
 from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
 from app.database import writing
 from app.enrichment import Rules
@@ -75,6 +78,8 @@ def test_months_are_sealed_in_order_and_only_when_they_are_over(sqlite: Engine) 
         seal(sqlite, "2024-05", PUBLISHER)
     with pytest.raises(SealError, match="not over"):
         seal(sqlite, "2999-01", PUBLISHER)
+    with pytest.raises(SealError, match="not over"):
+        seal(sqlite, month_of(today()), PUBLISHER)
     assert months_due(sqlite)[:2] == YEAR[:2]
     seal(sqlite, "2024-04", PUBLISHER)
     assert months_due(sqlite)[0] == "2024-05"
@@ -204,7 +209,63 @@ def test_a_year_in_which_counting_began_late_says_which_months_it_holds(sqlite: 
     sealed(sqlite, ["2025-02", "2025-03"])
     said = PublishedTables(sqlite).choose("specialty_decile", "2024-25").sentence
     assert "it holds February 2025 to March 2025 only" in said
+    said = PublishedTables(sqlite).choose("specialty_dna_core20", "2024-25-Q4").sentence
+    assert "it holds February 2025 to March 2025 only" in said
     assert "only" not in PublishedTables(sqlite).choose("specialty_core20", "2025-03").sentence
+
+
+def test_what_was_withheld_once_is_never_taken_for_published(sqlite: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(sqlite, YEAR[:2])
+    with monkeypatch.context() as patched:
+        patched.setattr(sealing, "audit", lambda *given: set(sorted(given[-1])[:3]))  # of what may be withheld
+        done = seal(sqlite, YEAR[0], PUBLISHER)
+    assert done is not None
+    assert (done.withheld.total(), done.withheld["specialty_core20"]) == (3, 3)
+    chosen = PublishedTables(sqlite).choose("specialty_core20", YEAR[0])
+    assert [row["suppressed"] for row in chosen.rows].count("w") == 3
+    allowed: list[tuple[float, float]] = []
+
+    def audited(structure: Structure, _: object, low: Floats, high: Floats, candidates: set[int]) -> set[int]:
+        allowed.extend((low[i], high[i]) for i in range(len(low)) if i not in candidates)
+        return set()
+
+    monkeypatch.setattr(sealing, "audit", audited)
+    fill(sqlite, YEAR[2:3])
+    for month in YEAR[1:3]:
+        seal(sqlite, month, PUBLISHER)
+    assert len([pair for pair in allowed if pair == (0.0, float("inf"))]) >= 3
+
+
+@pytest.mark.parametrize(("withheld", "said"), [(1, "1 more figure is withheld"), (2, "2 more figures are withheld")])
+def test_a_table_says_how_many_of_its_figures_are_withheld(
+    sqlite: Engine, monkeypatch: pytest.MonkeyPatch, withheld: int, said: str
+) -> None:
+    fill(sqlite, YEAR[:1])
+    monkeypatch.setattr(sealing, "audit", lambda *given: set(sorted(given[-1])[:withheld]))
+    seal(sqlite, YEAR[0], PUBLISHER)
+    assert said in PublishedTables(sqlite).choose("specialty_core20").sentence
+    assert "withheld" not in PublishedTables(sqlite).choose("completeness").sentence
+
+
+def test_what_a_reader_gets_by_subtraction_is_protected_like_what_is_shown(
+    sqlite: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, found, protected = sealing.read, list[Figures](), set[str]()
+
+    def read_and_keep(connection: Connection, span: Span, units: Units) -> Figures:
+        found.append(read(connection, span, units))
+        return found[-1]
+
+    def audited(structure: Structure, targets: list[int], *_: object) -> set[int]:
+        assert all(1 <= structure.truth[target] <= 7 for target in targets)
+        protected.update(found[-1].slots[target].table for target in targets)
+        return set()
+
+    monkeypatch.setattr(sealing, "read", read_and_keep)
+    monkeypatch.setattr(sealing, "audit", audited)
+    fill(sqlite, YEAR[-1:], contacts=60)
+    seal(sqlite, YEAR[-1], PUBLISHER)
+    assert {"hidden_quarter", "hidden_year", "specialty_core20", "specialty_decile"} <= protected
 
 
 def test_an_edition_holds_for_a_financial_year_and_its_change_is_a_labelled_break(sqlite: Engine) -> None:
@@ -302,8 +363,9 @@ def test_a_retry_of_a_contact_that_was_counted_is_a_duplicate_even_after_sealing
     assert [committed.outcome(one, seen) for one in (keyed, fresh)] == ["duplicate", "sealed"]
 
 
-def test_nothing_is_published_when_the_cells_no_longer_say_what_was_published(sqlite: Engine) -> None:
-    sealed(sqlite, YEAR[:2])
+@pytest.mark.parametrize("contacts", [300, 5], ids=["numbers", "hidden"])
+def test_nothing_is_published_when_the_cells_no_longer_say_what_was_published(sqlite: Engine, contacts: int) -> None:
+    sealed(sqlite, YEAR[:2], contacts)
     fill(sqlite, YEAR[2:3])
     run(sqlite, "DROP TRIGGER flow_update", "UPDATE flow SET n = n + 9 WHERE month = '2024-04'")
     with pytest.raises(SealError, match="is not what the cells say"):
