@@ -102,6 +102,7 @@ def test_published_tables_are_exported_as_csv_and_as_parquet_alike(demo: Path) -
     assert {p.stem for p in (demo / "out").iterdir()} == set(TABLES)
     with (demo / "out" / "specialty_core20.csv").open(encoding="utf-8-sig", newline="") as file:
         sheet = list(csv.DictReader(file))
+    assert len({row["period"] for row in sheet}) == 24
     table = pq.read_table(demo / "out" / "specialty_core20.parquet").to_pylist()
     assert [(row["n"], row["suppressed"]) for row in sheet] == [
         ("" if row["n"] is None else str(row["n"]), row["suppressed"] or "") for row in table
