@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from sqlalchemy import Connection, Engine
 
@@ -17,7 +18,7 @@ from app.counts.periods import month_of, today
 from app.counts.published import PublishedTables
 from app.counts.seal import SealError, declare_units, months_due, seal
 from app.counts.store import Batch, CountStore
-from app.counts.tables import Units
+from app.counts.tables import Figure, Units
 from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
 from app.database import writing
 from app.enrichment import Rules
@@ -214,6 +215,18 @@ def test_a_year_in_which_counting_began_late_says_which_months_it_holds(sqlite: 
     assert "only" not in PublishedTables(sqlite).choose("specialty_core20", "2025-03").sentence
 
 
+def figures_read(monkeypatch: pytest.MonkeyPatch) -> list[Figures]:
+    """The figures that each step of sealing reads, the newest last."""
+    read, found = sealing.read, list[Figures]()
+
+    def read_and_keep(connection: Connection, span: Span, units: Units) -> Figures:
+        found.append(read(connection, span, units))
+        return found[-1]
+
+    monkeypatch.setattr(sealing, "read", read_and_keep)
+    return found
+
+
 def test_what_was_withheld_once_is_never_taken_for_published(sqlite: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(sqlite, YEAR[:2])
     with monkeypatch.context() as patched:
@@ -223,17 +236,19 @@ def test_what_was_withheld_once_is_never_taken_for_published(sqlite: Engine, mon
     assert (done.withheld.total(), done.withheld["specialty_core20"]) == (3, 3)
     chosen = PublishedTables(sqlite).choose("specialty_core20", YEAR[0])
     assert [row["suppressed"] for row in chosen.rows].count("w") == 3
-    allowed: list[tuple[float, float]] = []
+    read, free = figures_read(monkeypatch), set[Figure]()
 
-    def audited(structure: Structure, _: object, low: Floats, high: Floats, candidates: set[int]) -> set[int]:
-        allowed.extend((low[i], high[i]) for i in range(len(low)) if i not in candidates)
+    def audited(_: Structure, __: object, low: Floats, high: Floats, candidates: set[int]) -> set[int]:
+        shown = [slot for slot, figure in enumerate(read[-1].slots) if figure in read[-1].counts]
+        free.update(read[-1].slots[i] for i in shown if i not in candidates and high[i] == np.inf and low[i] == 0)
         return set()
 
     monkeypatch.setattr(sealing, "audit", audited)
     fill(sqlite, YEAR[2:3])
     for month in YEAR[1:3]:
         seal(sqlite, month, PUBLISHER)
-    assert len([pair for pair in allowed if pair == (0.0, float("inf"))]) >= 3
+    assert {(figure.table, figure.period) for figure in free} == {("specialty_core20", YEAR[0])}
+    assert len(free) == 3
 
 
 @pytest.mark.parametrize(("withheld", "said"), [(1, "1 more figure is withheld"), (2, "2 more figures are withheld")])
@@ -250,18 +265,13 @@ def test_a_table_says_how_many_of_its_figures_are_withheld(
 def test_what_a_reader_gets_by_subtraction_is_protected_like_what_is_shown(
     sqlite: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, found, protected = sealing.read, list[Figures](), set[str]()
-
-    def read_and_keep(connection: Connection, span: Span, units: Units) -> Figures:
-        found.append(read(connection, span, units))
-        return found[-1]
+    read, protected = figures_read(monkeypatch), set[str]()
 
     def audited(structure: Structure, targets: list[int], *_: object) -> set[int]:
         assert all(1 <= structure.truth[target] <= 7 for target in targets)
-        protected.update(found[-1].slots[target].table for target in targets)
+        protected.update(read[-1].slots[target].table for target in targets)
         return set()
 
-    monkeypatch.setattr(sealing, "read", read_and_keep)
     monkeypatch.setattr(sealing, "audit", audited)
     fill(sqlite, YEAR[-1:], contacts=60)
     seal(sqlite, YEAR[-1], PUBLISHER)
