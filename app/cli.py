@@ -139,7 +139,8 @@ def serve(
         err.print("[yellow]Listening beyond this machine without keys: put a proxy before it that asks for one.[/]")
     _check_counting(settings)
     err.print(
-        f"\n  Page to open   {shown}/docs\n  Try it         curl -s {shown}/v1/enrich \\\n"
+        f"\n  Page to open   {shown}/\n  The API        {shown}/docs\n"
+        f"  Try it         curl -s {shown}/v1/enrich \\\n"
         "                   -H 'Content-Type: application/json' -d '{\"postcode\": \"NG1 1AA\"}'\n"
         f"  Tables         {shown}/v1/breakdowns{_and_the_demo(settings)}\n",
         markup=False,

@@ -50,8 +50,10 @@ def check_signposts(folder: Folder = None) -> None:
     for entry in directory.entries:
         state = "[red]not shown[/]" if entry in expired else "[yellow]due[/]" if entry in due else ""
         where = " ".join(filter(None, (entry.area, entry.area_code)))
-        table.add_row(entry.name, where, str(entry.reviewed), str(entry.review_by), state)
+        table.add_row(entry.name, where, str(entry.reviewed or "never"), str(entry.review_by), state)
     out.print(table)
+    if any(entry.reviewed is None for entry in directory.entries):
+        err.print("[yellow]Some were never checked here: check each, and write the day into `reviewed`.[/]")
     if expired:
         err.print(f"[red]{len(expired)} past the review date: check each, then write the new dates.[/]")
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from secrets import token_bytes
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine, select
@@ -81,6 +82,18 @@ def secrets_of(settings: Settings) -> list[bytes]:
     if settings.database_url:
         raise DatabaseError("IMDLENS_SECRET is needed with IMDLENS_DATABASE_URL: the same on every host.")
     return [secret_of(settings.counts_folder)]
+
+
+def secrets_for_cards(settings: Settings) -> list[bytes]:
+    """The secrets that seal cards, newest first: shared by all hosts and workers where there are any.
+
+    Else one of this process alone: a card made by another worker cannot be opened here.
+    """
+    try:
+        return secrets_of(settings)
+    except (DatabaseError, OSError) as error:
+        log.error("cards are sealed by each worker for itself: %s", type(error).__name__)
+        return [token_bytes(32)]
 
 
 def start_counting(settings: Settings) -> Intake | None:

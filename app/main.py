@@ -16,20 +16,22 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, Response
 
 from app.context.rulebook import Rulebook
 from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
+from app.contract.card import CardLink
 from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
 from app.contract.platform import Alive, Ready, Version
 from app.contract.problems import ProblemDetails
-from app.counting import Counts, start_counting
+from app.counting import Counts, secrets_for_cards, start_counting
 from app.counts.periods import today
 from app.current import CurrentRelease
 from app.enrichment import Rules
 from app.errors import add_handlers
 from app.limits import BodyLimit
-from app.routers import breakdowns, enrich, platform
+from app.pages.card import STATIC
+from app.routers import breakdowns, card, enrich, platform
 from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
 
@@ -54,6 +56,7 @@ _MODELS: Final[list[tuple[type[Any], JsonSchemaMode]]] = [
             Breakdowns,
             Breakdown,
             ExactCounts,
+            CardLink,
             ProblemDetails,
             Alive,
             Ready,
@@ -81,6 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(current.look)
         app.state.intake = start_counting(settings)
+        app.state.card_secrets = secrets_for_cards(settings)
         if rules.book.signposts.expired(today()):
             log.warning("some signposts are past their review date and are not shown: imdlens signposts check")
         settle()
@@ -116,10 +120,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestContext)  # added last: the outermost
     app.include_router(enrich.router)
     app.include_router(breakdowns.router)
+    app.include_router(card.router)
     app.include_router(platform.router)
     _add_docs(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+class _Kept(StaticFiles):
+    """Style sheets, which a browser may keep: without them in its store a card would flash on each opening."""
+
+    def file_response(self, *arguments: Any, **named: Any) -> Response:
+        """Answer a file that may be kept for a day."""
+        response = super().file_response(*arguments, **named)
+        response.headers["cache-control"] = "public, max-age=86400"
+        return response
 
 
 def settle() -> None:
@@ -132,6 +147,7 @@ def _add_docs(app: FastAPI) -> None:
     """`/docs` from assets of our own, so that no browser asks a third party for them."""
     assets = Path(fastapi_offline.__file__).parent / "static"
     app.mount("/static/swagger", StaticFiles(directory=assets), name="swagger")
+    app.mount("/static", _Kept(directory=STATIC), name="static")
 
     async def docs() -> HTMLResponse:
         return get_swagger_ui_html(
@@ -142,11 +158,7 @@ def _add_docs(app: FastAPI) -> None:
             swagger_favicon_url="/static/swagger/favicon.png",
         )
 
-    async def home() -> RedirectResponse:
-        return RedirectResponse("/docs")
-
     app.add_api_route("/docs", docs, include_in_schema=False)
-    app.add_api_route("/", home, include_in_schema=False)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

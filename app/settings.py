@@ -90,6 +90,12 @@ class Settings(BaseSettings):
         description="Folder of the organisation's own rules: `organisation.toml`, `signposts.csv`, `places.csv`, or any"
         " other rules file. Each stands in the place of the shipped file of its name.",
     )
+    card_frame_ancestors: str = Field(
+        "'self'",
+        pattern=r"^[^;,\s]+( [^;,\s]+)*$",
+        description="Which pages may show a card in a frame, as `frame-ancestors` of a content security policy: the"
+        " address of the EPR's web application. A browser that opens the card by itself needs nothing here.",
+    )
     inclusion_key: SecretStr | None = Field(
         None,
         min_length=16,

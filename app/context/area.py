@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.context.files import RuleFileError, RuleFolder, Table
+from app.context.files import RuleFileError, RuleFolder, Table, filled
 from app.lookup.deprivation import DOMAINS
 from app.lookup.index import FEW
 
@@ -78,7 +78,7 @@ class AreaRules:
 def _domain(table: Table, domain: Table, decile: int) -> AreaFact:
     side, n = ("more", 10 - decile) if decile <= 5 else ("less", decile - 1)
     name = domain.text("name")
-    sentence = table.text(f"domain_{side}").format(name=name, n=n)
+    sentence = filled(table.text(f"domain_{side}"), table.where, name=name, n=n)
     return AreaFact(domain.text("id"), "domain", name, domain.text("gloss"), sentence, decile=decile)
 
 
@@ -90,12 +90,14 @@ def _share(census: Table, measure: Table, share: int) -> AreaFact:
     tenths = _tenths(share, cuts)
     if share == FEW:
         words = census.text("few")
-    elif tenths is None:
+    elif share == 0:
+        words = census.text("least")
+    elif tenths is None or tenths in (4, 5):  # neither many nor few: England's own share says enough
         words = census.text("plain")
     else:
         words = census.text("more" if tenths >= 5 else "less")
     n = tenths if tenths is None or tenths >= 5 else 9 - tenths
-    sentence = words.format(share=share, who=measure.text("who"), england=round(england), n=n)
+    sentence = filled(words, census.where, share=share, who=measure.text("who"), england=round(england), n=n)
     name = measure.text("name")
     if share == FEW:
         return AreaFact(measure.text("id"), "census", name, None, sentence, few=True)

@@ -32,6 +32,7 @@ class Core20Plus5:
     """The areas of one version, by specialty and age."""
 
     _areas: Mapping[str, tuple[tuple[int, int, ClinicalArea], ...]] = field(repr=False)
+    _each: Mapping[tuple[str, str, str], ClinicalArea] = field(repr=False)
 
     @classmethod
     def load(cls, folder: RuleFolder) -> "Core20Plus5":
@@ -42,6 +43,11 @@ class Core20Plus5:
             raise RuleFileError(f"{table.where}, strength: must be {', '.join(STRENGTHS)}.")
         keys = ("programme", "id", "name", "from_age", "to_age", "aim")
         known = {(area.text("programme"), area.text("id")): area for area in table.each("area", keys)}
+        each = {
+            (*key, strength): _met(area, strength, why)
+            for key, area in known.items()
+            for strength, why in strengths.items()
+        }
         areas: dict[str, list[tuple[int, int, ClinicalArea]]] = {}
         for row in folder.rows("core20plus5.csv", _COLUMNS):
             key = (row.choice("programme", PROGRAMMES), row.text("area"))
@@ -55,10 +61,10 @@ class Core20Plus5:
             met = areas.setdefault(specialty, [])
             if any((a.programme, a.id) == key for _, _, a in met):
                 raise row.wrong("area", "stands twice for this specialty")
-            met.append(_met(known[key], strength, strengths[strength]))
+            met.append((known[key].whole("from_age", 0), known[key].whole("to_age", OLDEST), each[*key, strength]))
         for met in areas.values():
             met.sort(key=lambda m: STRENGTHS.index(m[2].strength))
-        return cls({specialty: tuple(met) for specialty, met in areas.items()})
+        return cls({specialty: tuple(met) for specialty, met in areas.items()}, each)
 
     def areas(self, specialty: str | None, age: int | None) -> tuple[ClinicalArea, ...]:
         """The areas that a specialty meets at this age in years, the strongest first; none where one is not known."""
@@ -66,11 +72,13 @@ class Core20Plus5:
             return ()
         return tuple(area for first, last, area in self._areas.get(specialty, ()) if first <= age <= last)
 
+    def area(self, programme: str, name: str, strength: str) -> ClinicalArea | None:
+        """One area by its names, None where there is no such."""
+        return self._each.get((programme, name, strength))
 
-def _met(area: Table, strength: str, why: str) -> tuple[int, int, ClinicalArea]:
-    first, last = area.whole("from_age", 0), area.whole("to_age", OLDEST)
-    met = ClinicalArea(area.text("programme"), area.text("id"), area.text("name"), area.text("aim"), strength, why)
-    return first, last, met
+
+def _met(area: Table, strength: str, why: str) -> ClinicalArea:
+    return ClinicalArea(area.text("programme"), area.text("id"), area.text("name"), area.text("aim"), strength, why)
 
 
 def read_specialty(value: Any) -> str | None:

@@ -208,3 +208,12 @@ class Table:
                 if name in ids[:i]:
                     raise RuleFileError(f"{tables[i].where}, id: stands twice.")
         return tables
+
+
+def filled(sentence: str, place: str, /, **values: object) -> str:
+    """A sentence with its places filled in; RuleFileError where it has other places."""
+    try:
+        return sentence.format(**values)
+    except (KeyError, IndexError, ValueError, AttributeError):
+        names = ", ".join(f"{{{name}}}" for name in values)
+        raise RuleFileError(f"{place}: the places to fill in are {names}.") from None

@@ -146,9 +146,7 @@ class Inclusion:
         shown = {rule.leads_to for rule in matched if rule.display}
         counted = {rule.leads_to for rule in matched if rule.count}
         groups = tuple(g for g in self.groups.values() if g.id in shown)
-        sentences = [
-            self.no_fixed_abode if g.id == "homelessness" and status == "no_fixed_abode" else g.sentence for g in groups
-        ]
+        sentences = [self.sentence(group, status) for group in groups]
         rows = {self.needs[n].count_as for n in counted & self.needs.keys()}
         dimensions = [("inclusion", g) for g in self.groups if g in counted]
         dimensions += [("access", row) for row in COUNTED_NEEDS if row in rows]
@@ -160,6 +158,10 @@ class Inclusion:
             notices,
             problem,
         )
+
+    def sentence(self, group: Group, status: Status) -> str:
+        """What is said of a group, in private: of homelessness, whether the postcode itself says so."""
+        return self.no_fixed_abode if group.id == "homelessness" and status == "no_fixed_abode" else group.sentence
 
     # Each reader below adds keys, and a notice where a value is bad or not known to the rules.
 

@@ -61,7 +61,10 @@ class Prompts:
 
     def ask(self, age: int | None, deciles: Sequence[int] | None) -> tuple[Prompt, ...]:
         """Three cues, then every follow-up, the most deprived domains first. `deciles` as in DOMAINS, or None."""
-        audience = self.audience(age)
+        return self.ask_as(self.audience(age), deciles)
+
+    def ask_as(self, audience: str, deciles: Sequence[int] | None) -> tuple[Prompt, ...]:
+        """`ask` of an audience; KeyError where there is no such."""
         follow_ups = self._follow_ups[audience]
         if deciles is not None:
             follow_ups = tuple(sorted(follow_ups, key=lambda f: _most_deprived(f[1], deciles)))

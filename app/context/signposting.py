@@ -43,7 +43,7 @@ class Signpost:
     area_code: str | None
     phone: str | None
     url: str | None
-    reviewed: date
+    reviewed: date | None  # None where nobody here has checked it yet
     review_by: date
     source: str
 
@@ -134,8 +134,9 @@ def _read(row: Row) -> Signpost:
         raise row.wrong("phone", "is not a telephone number")
     if url and not _is_web_address(url):
         raise row.wrong("url", "is not a web address that begins with https://")
-    reviewed, review_by = _day(row, "reviewed"), _day(row, "review_by")
-    if review_by < reviewed:
+    reviewed = _day(row, "reviewed") if row.optional("reviewed") else None
+    review_by = _day(row, "review_by")
+    if reviewed and review_by < reviewed:
         raise row.wrong("review_by", "is before reviewed")
     return Signpost(
         row.text("id"),

@@ -264,7 +264,10 @@ class Signpost(BaseModel):
     area: str = Field(description="`postcode_area`, `lad`, `icb`, a nation or `uk`: how near the entry is.")
     phone: str | None
     url: str | None
-    reviewed: str = Field(description="The day on which the entry was last checked.", examples=["2026-11-22"])
+    reviewed: str | None = Field(
+        description="The day on which the organisation last checked the entry; null where it never did.",
+        examples=["2026-11-22"],
+    )
 
 
 class ClinicalArea(BaseModel):

@@ -94,7 +94,10 @@ def _prompts(prompts: tuple[Any, ...]) -> bytes:
 @lru_cache(maxsize=4096)
 def _signposts(signposts: tuple[Any, ...]) -> bytes:
     shown = [
-        {**_fields(s, "id", "name", "what", "for_whom", "area", "phone", "url"), "reviewed": s.reviewed.isoformat()}
+        {
+            **_fields(s, "id", "name", "what", "for_whom", "area", "phone", "url"),
+            "reviewed": s.reviewed.isoformat() if s.reviewed else None,
+        }
         for s in signposts
     ]
     return to_json(shown)

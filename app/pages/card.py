@@ -20,7 +20,7 @@ STATIC: Final = Path(__file__).parent / "static"
 TOO_OLD: Final = "This card has expired. Open it again from the record."
 
 _ABOVE: Final = "../static"  # from /card/{token}
-_BESIDE: Final = "static"  # from /card
+_BESIDE: Final = "static"  # from /
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 
 

@@ -179,13 +179,21 @@ def _overgrown(record: Any) -> Problem | None:
     return None
 
 
-def _read(record: Any) -> EnrichRequest | Problem:
-    if isinstance(record, Problem):
-        return record
+def read_record(record: Any) -> EnrichRequest:
+    """A record whose structure is sound; a 422 problem when it is not."""
+    if problem := _overgrown(record):
+        raise problem
     try:
         return _RECORD.validate_python(record)
     except ValidationError as error:
-        return Problem(422, errors=errors_of(error, "record"))
+        raise Problem(422, errors=errors_of(error, "record")) from None
+
+
+def _read(record: Any) -> EnrichRequest | Problem:
+    try:
+        return record if isinstance(record, Problem) else read_record(record)
+    except Problem as problem:
+        return problem
 
 
 def _parsed(line: bytes) -> Any:

@@ -60,6 +60,12 @@ def client_of(_: Request) -> str:
     return "unnamed"
 
 
+def card_secrets_of(request: Request) -> list[bytes]:
+    """The secrets that seal cards, newest first."""
+    secrets: list[bytes] = request.app.state.card_secrets
+    return secrets
+
+
 def holds(request: Request, key: SecretStr | None) -> bool:
     """Whether a request carries this bearer key; never where there is no such key."""
     if key is None:

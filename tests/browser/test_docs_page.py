@@ -17,7 +17,7 @@ def test_the_docs_page_shows_every_door_and_asks_no_third_party(
     page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
     page.on("console", lambda message: failed.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: failed.append(str(error)))
-    page.goto(f"{service}/")
+    page.goto(f"{service}/docs")
     expect(page).to_have_title(re.compile("IMD Lens"))
     for path in ("/v1/enrich", "/v1/enrich/batch", "/livez", "/readyz", "/version"):
         expect(page.locator(f'[data-path="{path}"]').first).to_be_visible()

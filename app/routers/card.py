@@ -1,0 +1,121 @@
+"""`/card`: a page for a clinician, opened by a sealed link that holds no postcode."""
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from app.card import pack, view_of
+from app.context.core20plus5 import read_age, read_specialty
+from app.contract.card import CardLink
+from app.contract.problems import problems
+from app.counts.periods import today
+from app.enrichment import Question, enrich
+from app.errors import Problem
+from app.pages import token
+from app.pages.card import Field, render_ask, render_card, render_gone, render_not_found
+from app.routers.enrich import read_record
+from app.routers.json_body import media_type, read_json
+from app.routers.state import card_secrets_of, index_of, may_see_groups, rules_of, settings_of
+
+router = APIRouter(tags=["card"])
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_MOST_FIELDS: Final = 8
+
+
+# Pages are for browsers: they are not in the API's document, and their errors are pages too.
+
+
+@router.get("/", include_in_schema=False)
+async def ask(request: Request) -> Response:
+    """A page where a postcode can be typed, to see the card that a clinician would."""
+    return _page(request, render_ask())
+
+
+@router.post(
+    "/card",
+    summary="Make a card",
+    status_code=201,
+    response_model=CardLink,
+    responses=problems(400, 413, 415, 422, 503),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EnrichRequest"}}},
+        }
+    },
+)
+async def make(request: Request) -> Response:
+    """Seal a card for one patient and answer where it is; open that within 15 minutes. Nothing is counted.
+
+    A browser may post the same as a form (`postcode`, `specialty`, `age`) and is led to the card at once. The link is
+    relative to this door, so that it holds behind any proxy.
+    """
+    kind = media_type(request)
+    if kind == _FORM:
+        asked = _form(await request.body())
+        if not isinstance(asked, Question):
+            return _page(request, render_ask(*asked), 422)
+        return RedirectResponse(_seal(request, asked), 303)
+    if kind != "application/json":
+        raise Problem(415, f"Send application/json or {_FORM}.")
+    try:
+        record = read_record(read_json(await request.body()))
+    except ValueError:
+        raise Problem(400) from None
+    question = Question(record["postcode"], record.get("contact"), record.get("signals"), context_on=today())
+    link = _seal(request, question)
+    expires = datetime.fromtimestamp(int(time.time()) + token.LIFE_SECONDS, UTC)
+    body = to_json({"url": link, "expires_at": expires.isoformat()})
+    return Response(body, 201, {"Location": link}, "application/json")
+
+
+@router.get("/card/{sealed}", include_in_schema=False)
+async def show(request: Request, sealed: str) -> Response:
+    """The card behind a link, for 15 minutes after it was made. That it was opened is not recorded."""
+    try:
+        content = token.open_token(sealed, card_secrets_of(request), time.time())
+        view = view_of(content, rules_of(request))
+    except token.ExpiredTokenError:
+        return _page(request, render_gone(), 410)
+    except (token.BadTokenError, ValueError, KeyError):
+        return _page(request, render_not_found(), 404)
+    return _page(request, render_card(view))
+
+
+def _seal(request: Request, question: Question) -> str:
+    index, rules = index_of(request), rules_of(request)
+    answer = enrich(question, index, rules)
+    content = pack(question, answer, index, rules, may_see_groups=may_see_groups(request))
+    return f"card/{token.seal(content, card_secrets_of(request), time.time())}"
+
+
+def _form(body: bytes) -> Question | tuple[str, Field]:
+    """What was typed, or what is wrong with it and in which field. What was typed is never shown again."""
+    try:
+        fields = parse_qs(body.decode("utf-8"), max_num_fields=_MOST_FIELDS, errors="strict")
+    except ValueError:
+        return "Enter a postcode", "postcode"
+    typed = {name: fields.get(name, [""])[0].strip() for name in ("postcode", "specialty", "age")}
+    if not typed["postcode"]:
+        return "Enter a postcode", "postcode"
+    if typed["specialty"] and read_specialty(typed["specialty"]) is None:
+        return "Enter a treatment function code: three numbers, such as 340", "specialty"
+    if typed["age"] and read_age(typed["age"]) is None:
+        return "Enter an age in years, such as 54", "age"
+    contact = {name: typed[name] for name in ("specialty", "age") if typed[name]}
+    return Question(typed["postcode"], contact, context_on=today())
+
+
+def _page(request: Request, html: bytes, status: int = 200) -> Response:
+    """A page that asks nobody else for anything, runs no script, and stands only in frames that the settings name."""
+    policy = (
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
+        f"frame-ancestors {settings_of(request).card_frame_ancestors}"
+    )
+    return HTMLResponse(html, status, {"Content-Security-Policy": policy})
