@@ -88,7 +88,7 @@ def view_of(packed: bytes, rules: Rules) -> CardView:
     core20 = {True: "yes", False: "no", None: "unknown"}[codes.core20]
     reason = words.core20_reason.get(codes.core20_reason or "")
     cautions = [c for c in book.cautions.sentences if c in codes.cautions]
-    questions = book.prompts.ask_as(codes.audience, codes.domains)
+    questions = book.prompts.ask_as(codes.audience, tuple(codes.domains) if codes.domains else None)
     return CardView(
         summary=words.sentence(status, country, codes.decile, problem),
         second=book.area.second,

@@ -1,5 +1,6 @@
 """What to mind about a postcode, and the places that an organisation lists: the published decile stays."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -22,6 +23,7 @@ Caution = Literal[
 CAUTIONS: Final[tuple[Caution, ...]] = get_args(Caution)
 # Kinds of place whose postcode is answered as a withheld address is. They are one and the same in all that follows.
 PROTECTED: Final = frozenset({"prison", "refuge", "protected"})
+_USUAL: Final = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}")
 _COLUMNS: Final = ("postcode", "kind", "source", "reviewed")
 
 
@@ -31,9 +33,10 @@ class Cautions:
 
     sentences: Mapping[Caution, str]
     _data_to: Mapping[str, int] = field(repr=False)
-    _places: Mapping[tuple[int, int], tuple[Caution, ...]] = field(repr=False)
-    _protected: frozenset[tuple[int, int]] = field(repr=False)
-    _is_empty: bool
+    # None where the place is protected: by sector and unit, and by the postcode as it is usually written.
+    _places: Mapping[tuple[int, int], tuple[Caution, ...] | None] = field(repr=False)
+    _by_text: Mapping[str, tuple[Caution, ...] | None] = field(repr=False)
+    has_no_places: bool
 
     @classmethod
     def load(cls, folder: RuleFolder) -> "Cautions":
@@ -47,6 +50,7 @@ class Cautions:
         if set(kinds.words("protected")) != PROTECTED:
             raise RuleFileError(f"{kinds.where}, protected: must be {', '.join(sorted(PROTECTED))}.")
         places: dict[tuple[int, int], set[str]] = {}
+        texts: dict[tuple[int, int], str] = {}
         for row in folder.rows("places.csv", _COLUMNS):
             read = postcode.parse(row.text("postcode"))
             if read.kind != "real" or read.repaired:
@@ -55,28 +59,38 @@ class Cautions:
             row.text("source")
             _day(row.text("reviewed"), f"{row.file}, line {row.line}, reviewed")
             places.setdefault((read.sector, read.unit), set()).add(kind)
+            compact = "".join(row.text("postcode").split()).upper()
+            texts[read.sector, read.unit] = f"{compact[:-3]} {compact[-3:]}"
         shown: dict[str, Caution] = {c: c for c in CAUTIONS}
+        known = {
+            where: None if kinds & PROTECTED else tuple(c for c in CAUTIONS if c in kinds)
+            for where, kinds in places.items()
+        }
         return cls(
             {shown[name]: sentence for name, sentence in sentences.items()},
             {edition: _month(month, table.where) for edition, month in table.texts("data_to").items()},
-            {p: tuple(c for c in CAUTIONS if c in kinds) for p, kinds in places.items()},
-            frozenset(p for p, kinds in places.items() if kinds & PROTECTED),
+            known,
+            {texts[where]: cautions for where, cautions in known.items()},
             not places,
         )
 
-    def place(self, text: str | None) -> tuple[Caution, ...] | None:
-        """Cautions of the place that has this postcode; None where it is protected and nothing may be said of it."""
-        if self._is_empty:
+    def place(self, text: str | None, *, found: bool = False) -> tuple[Caution, ...] | None:
+        """Cautions of the place that has this postcode; None where it is protected and nothing may be said of it.
+
+        `found`: the index holds the postcode as it is written, so that it need not be read once more.
+        """
+        if self.has_no_places:
             return ()
+        if found and text is not None and _USUAL.fullmatch(text):
+            return self._by_text.get(text, ())
         read = postcode.parse(text)
         if read.kind != "real":
             return ()
-        where = (read.sector, read.unit)
-        return None if where in self._protected else self._places.get(where, ())
+        return self._places.get((read.sector, read.unit), ())
 
-    def is_new(self, introduced: int, edition: str) -> bool:
-        """Whether a postcode, introduced so many months after December 1969 (0: not known), is newer than the data."""
-        return introduced > self._data_to.get(edition, 1 << 16)
+    def data_to(self, edition: str) -> int:
+        """The month, after December 1969, up to which an edition's data go; later than any where it is not known."""
+        return self._data_to.get(edition, 1 << 16)
 
 
 def _month(text: str, where: str) -> int:

@@ -5,9 +5,9 @@ whose rule does not match is dropped unread. Nothing that was sent is repeated i
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 from app.context.files import RuleFileError, RuleFolder
 from app.context.notices import Notice
@@ -101,6 +101,16 @@ class Inclusion:
     no_fixed_abode: str
     _matched: Mapping[tuple[str, str, str], Rule] = field(repr=False)
     _known: frozenset[tuple[str, str, str]] = field(repr=False)
+    silent: Mapping[Status, Included] = field(init=False, repr=False)  # what a record without signals says
+
+    def __post_init__(self) -> None:
+        """What each status says by itself, once."""
+        silent: dict[Status, Included] = dict.fromkeys(get_args(Status), NOTHING)
+        for signal, _, code in self._matched:
+            if signal == "postcode_status" and code != "withheld":
+                status: Any = code
+                silent[status] = self._said([self._matched[signal, "", code]], status, (), False)
+        object.__setattr__(self, "silent", silent)
 
     @classmethod
     def load(cls, folder: RuleFolder) -> "Inclusion":
@@ -133,16 +143,14 @@ class Inclusion:
         if status == "withheld":
             return NOTHING
         if signals is None and ethnic_category is None:
-            return self._by_status(status)
+            return self.silent[status]
         sent = self._sent(signals or {}, ethnic_category)
         matched = [r for key in (("postcode_status", "", status), *sent.keys) if (r := self._matched.get(key))]
         return self._said(matched, status, (*sent.problems, *sent.notices), bool(sent.problems))
 
-    def _by_status(self, status: Status) -> Included:
-        rule = self._matched.get(("postcode_status", "", status))
-        return self._said([rule], status, (), False) if rule else NOTHING
-
-    def _said(self, matched: Iterable[Rule], status: Status, notices: tuple[Notice, ...], problem: bool) -> Included:
+    def _said(self, matched: Sequence[Rule], status: Status, notices: tuple[Notice, ...], problem: bool) -> Included:
+        if not matched and not notices:
+            return NOTHING
         shown = {rule.leads_to for rule in matched if rule.display}
         counted = {rule.leads_to for rule in matched if rule.count}
         groups = tuple(g for g in self.groups.values() if g.id in shown)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from app.context.files import RuleFileError, RuleFolder, Table
@@ -59,16 +60,25 @@ class Prompts:
         """Who is asked: a child's parent, a young person, or an adult; as an adult where the age is not known."""
         return "adult" if age is None else self._audience_of_age[min(age, len(self._audience_of_age) - 1)]
 
-    def ask(self, age: int | None, deciles: Sequence[int] | None) -> tuple[Prompt, ...]:
+    def ask(self, age: int | None, deciles: tuple[int, ...] | None) -> tuple[Prompt, ...]:
         """Three cues, then every follow-up, the most deprived domains first. `deciles` as in DOMAINS, or None."""
         return self.ask_as(self.audience(age), deciles)
 
-    def ask_as(self, audience: str, deciles: Sequence[int] | None) -> tuple[Prompt, ...]:
+    def ask_as(self, audience: str, deciles: tuple[int, ...] | None) -> tuple[Prompt, ...]:
         """`ask` of an audience; KeyError where there is no such."""
+        return _ordered(self, audience, deciles)
+
+    def _ordered(self, audience: str, deciles: tuple[int, ...] | None) -> tuple[Prompt, ...]:
         follow_ups = self._follow_ups[audience]
         if deciles is not None:
             follow_ups = tuple(sorted(follow_ups, key=lambda f: _most_deprived(f[1], deciles)))
         return (*self._cues[audience], *(prompt for prompt, _ in follow_ups))
+
+
+# One trust's patients live in some hundred kinds of area.
+@lru_cache(maxsize=8192)
+def _ordered(prompts: Prompts, audience: str, deciles: tuple[int, ...] | None) -> tuple[Prompt, ...]:
+    return prompts._ordered(audience, deciles)  # noqa: SLF001 - the cache of this very module
 
 
 def _most_deprived(domains: tuple[int, ...], deciles: Sequence[int]) -> int:

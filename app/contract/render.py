@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from app.context.inclusion import Group, Need
+from app.context.inclusion import NOTHING, Group, Need
 from app.context.notices import Notice
 from app.context.organisation import Organisation
 from app.context.rulebook import Context
@@ -21,22 +21,27 @@ from app.lookup.index import Release
 _DOMAINS: Final = ("{" + ",".join(f'"{name}":%d' for name in DOMAINS) + "}").encode()
 _NO_CONTEXT: Final = b',"context":{"area":[],"prompts":[],"signposts":[],"clinical_areas":[],"leads":[],"resources":[]}'
 
+_NO_AREA: Final = b',"area":null'
+
 
 def render(
     answer: Enrichment, receipt: Receipt, release: Release, rules: Rules, *, may_see_groups: bool = False
 ) -> bytes:
     """One answer as a JSON object. Groups and what may not be overheard only for the scope `inclusion`."""
     reading, domains, area, _, said, context = answer
-    before, after, end = _around(reading, receipt, said.notices, release, rules)
+    before, after, end, plain = _around(reading, receipt, said.notices, release, rules, may_see_groups)
+    written = _domains(domains) if domains else b"null"
+    if said is NOTHING and area is None and context is None:
+        return b"".join((before, written, plain))
     return b"".join(
         (
             before,
-            _domains(domains) if domains else b"null",
+            written,
             after,
             _needs(said.needs),
             _groups(said.groups, said.private_summary) if may_see_groups else _UNSEEN,
             _context(context, rules.book.organisation) if context else _NO_CONTEXT,
-            b',"area":' + to_json(area._asdict()) if area else b',"area":null',
+            b',"area":' + to_json(area._asdict()) if area else _NO_AREA,
             end,
         )
     )
@@ -123,9 +128,15 @@ def _fields(thing: Any, *names: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=8192)
 def _around(
-    reading: Reading, receipt: Receipt, notices: tuple[Notice, ...], release: Release, rules: Rules
-) -> tuple[bytes, bytes, bytes]:
-    """What stands before the domains, between them and the access needs, and after the area."""
+    reading: Reading,
+    receipt: Receipt,
+    notices: tuple[Notice, ...],
+    release: Release,
+    rules: Rules,
+    may_see_groups: bool,
+) -> tuple[bytes, bytes, bytes, bytes]:
+    """What stands before the domains, between them and the access needs, after the area; and all after the domains
+    where there is nothing more to say."""
     before = {
         "postcode_status": reading.postcode_status,
         "country": reading.country,
@@ -150,4 +161,6 @@ def _around(
         },
     }
     first = to_json(before)[:-1] + b',"domains":'
-    return first, b"," + to_json(between)[1:-1], b"," + to_json(end)[1:]
+    after, last = b"," + to_json(between)[1:-1], b"," + to_json(end)[1:]
+    plain = after + _needs(()) + (_groups((), None) if may_see_groups else _UNSEEN) + _NO_CONTEXT + _NO_AREA + last
+    return first, after, last, plain

@@ -293,6 +293,11 @@ class Index:
         """Whether an area is rural (True) or urban (False) in its nation's classification; None where not known."""
         return _RURAL[self._rural_view[area]]
 
+    def rural_each(self, slots: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+        """Whether `rural` is True of every slot's area."""
+        rural: npt.NDArray[np.bool_] = self._rural.take(slots & np.uint32(layout.AREA)) == layout.RURAL
+        return rural
+
     def code(self, area: int, kind: str) -> str | None:
         """A GSS code of an area: `lsoa21`, `lsoa11`, `lad` or `icb`; None where it is not known."""
         return self._code_views[kind][area * 9 : area * 9 + 9].tobytes().rstrip(b"\0").decode() or None

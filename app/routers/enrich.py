@@ -104,6 +104,8 @@ async def enrich_batch(request: Request) -> Response:
 
 
 def _question(record: EnrichRequest) -> Question:
+    if len(record) == 1:
+        return Question(record["postcode"])
     include = record.get("include") or ()
     day = today() if "context" in include else None
     return Question(record["postcode"], record.get("contact"), record.get("signals"), "area" in include, day)

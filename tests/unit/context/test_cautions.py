@@ -72,11 +72,11 @@ def test_a_place_written_with_a_letter_for_a_digit_is_still_protected(index: Ind
 def test_a_postcode_newer_than_the_editions_data_is_minded(rules: Rules) -> None:
     cautions = rules.book.cautions
     march_2023 = (2023 - 1970) * 12 + 3
-    assert not cautions.is_new(march_2023, "IoD2025")
-    assert cautions.is_new(march_2023 + 1, "IoD2025")
-    assert not cautions.is_new(0, "IoD2025")
-    assert not cautions.is_new(1 << 10, "WIMD2025")
-    assert march_2023 < 1 << (32 - layout.INTRODUCED_SHIFT)
+    assert cautions.data_to("IoD2025") == march_2023
+    in_march, in_april = march_2023 << layout.INTRODUCED_SHIFT, (march_2023 + 1) << layout.INTRODUCED_SHIFT
+    assert not (in_march | layout.AREA | layout.LOW_PRECISION | layout.LARGE_USER) > rules.oldest_new
+    assert in_april > rules.oldest_new
+    assert not in_april > Rules("WIMD2025", rules.book).oldest_new
 
 
 def test_every_caution_is_a_short_sentence_that_may_be_overheard(rules: Rules) -> None:
