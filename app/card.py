@@ -1,7 +1,8 @@
 """What a card shows: an answer packed to codes for its token, and codes read back into a page's plain values.
 
-A token holds what was found, never what was asked: no postcode, no area code, no date of birth or age, no
-signal. Whoever opens it gets the words of the rules that are in force then.
+A token holds what was found, never what was asked: no postcode, no area code, no age, no signal. Domains and
+shares together do point to one small area nearly always, which is one more reason why it is sealed. Whoever
+opens it gets the words of the rules that are in force then.
 """
 
 import json
@@ -10,22 +11,27 @@ from datetime import date
 from typing import Any, Final, NamedTuple
 
 from app.context.area import AreaFact
-from app.context.core20plus5 import read_age
+from app.context.cautions import NOT_HOME
+from app.context.signposting import Signpost
 from app.enrichment import Enrichment, Question, Rules
 from app.lookup.deprivation import DOMAINS
 from app.lookup.index import Index
 from app.pages.card import Bar, CardView, Line
 
-_MOST_SIGNPOSTS: Final = 6  # the nearest: a card is read in a minute, and printed on one page
-_MOST_AREAS: Final = 3
-_NOT_CHECKED: Final = "Not yet checked by this organisation"
+# A card is read in a minute, and printed on one page: the nearest services, with room left for national ones.
+_MOST_SIGNPOSTS: Final = 6
+_LEAST_NATIONAL: Final = 2
+_NOT_CHECKED: Final = "Not yet checked by this organisation."
 _NOT_KNOWN: Final = "Not known for this area."
-_NOTHING_PRIVATE: Final = "Nothing to show here: nothing was sent, or it is not for this screen."
+_NOTHING_PRIVATE: Final = "Nothing to show here. This does not mean that there are no needs: ask."
+_DEMONSTRATION: Final = "Demonstration data: most postcodes are not in it."
+_MORE: Final = "There is more in the organisation's directory."
+_OFFER: Final = "National priorities (Core20PLUS5). For the service, not a finding about this patient."
 _PROGRAMMES: Final = {"adult": "adults", "cyp": "children and young people"}
 
 
 class _Codes(NamedTuple):
-    """A card's content. Grows at its end only: a token lives for minutes, through a change of version."""
+    """A card's content: a token of another layout is no card, and has minutes to live."""
 
     status: str
     country: str | None
@@ -45,11 +51,12 @@ class _Codes(NamedTuple):
     postcodes: str
     starter: bool
     day: str
+    more_signposts: bool
 
 
-def pack(question: Question, answer: Enrichment, index: Index, rules: Rules, *, may_see_groups: bool) -> bytes:
+def pack(question: Question, answer: Enrichment, index: Index, *, may_see_groups: bool) -> bytes:
     """A card's content as bytes for a token. ValueError when the answer was not asked for with its context."""
-    reading, context, book = answer.reading, answer.context, rules.book
+    reading, context = answer.reading, answer.context
     if context is None or question.context_on is None:
         raise ValueError("a card needs context")
     standings = [s for s in reading.editions.values() if s is not None]
@@ -65,43 +72,57 @@ def pack(question: Question, answer: Enrichment, index: Index, rules: Rules, *, 
         reading.cautions,
         answer.domains,
         [(fact.id, _share(fact)) for fact in context.area if fact.kind != "domain"],
-        book.prompts.audience(read_age((question.contact or {}).get("age"))),
-        [(a.programme, a.id, a.strength) for a in context.clinical_areas[:_MOST_AREAS]],
-        [s.id for s in context.signposts[:_MOST_SIGNPOSTS]],
+        context.audience,
+        # Only what a specialty is about: a related area on a card would look like a finding about the patient.
+        [(a.programme, a.id, a.strength) for a in context.clinical_areas if a.strength == "direct"],
+        [s.id for s in _fitting(context.signposts)],
         [need.id for need in answer.said.needs],
         [group.id for group in answer.said.groups] if may_see_groups else [],
         index.release.postcodes,
         index.release.starter,
         question.context_on.isoformat(),
+        len(context.signposts) > _MOST_SIGNPOSTS,
     )
     return json.dumps(codes, separators=(",", ":")).encode()
 
 
 def view_of(packed: bytes, rules: Rules) -> CardView:
     """The page's values from a token's content. ValueError when it is none that this version can read."""
-    codes = _read(packed)
+    try:
+        return _view(_read(packed), rules)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError("not a card's content") from error
+
+
+def _view(codes: _Codes, rules: Rules) -> CardView:
     book = rules.book
-    words = book.summaries
+    words, area = book.summaries, book.area
     status: Any = codes.status
     country: Any = codes.country
     problem: Any = codes.problem
-    core20 = {True: "yes", False: "no", None: "unknown"}[codes.core20]
-    reason = words.core20_reason.get(codes.core20_reason or "")
-    cautions = [c for c in book.cautions.sentences if c in codes.cautions]
+    reason: Any = codes.core20_reason
     questions = book.prompts.ask_as(codes.audience, tuple(codes.domains) if codes.domains else None)
+    asked, note = book.prompts.asked[codes.audience]
+    areas = _clinical_areas(codes, rules)
     return CardView(
-        summary=words.sentence(status, country, codes.decile, problem),
-        second=book.area.second,
-        gloss=book.area.gloss if codes.decile else "",
-        core20=words.core20[core20],
-        core20_detail=reason or words.editions.get(codes.edition, codes.edition),
-        cautions=tuple(book.cautions.sentences[c] for c in cautions),
+        notice=_DEMONSTRATION if codes.starter else "",
+        summary=words.sentence(status, country, codes.decile, problem, is_home=not NOT_HOME & set(codes.cautions)),
+        second=area.second,
+        never=area.never,
+        gloss=area.gloss if codes.decile else "",
+        core20=words.core20_heading(codes.core20, reason),
+        core20_detail=words.core20_detail(codes.edition, reason),
+        cautions=tuple(said for c, said in book.cautions.sentences.items() if c in codes.cautions and c != status),
         bars=_bars(codes, rules),
         area=tuple(_sentences(codes, rules)),
+        asked=asked,
+        asked_note=note or "",
         cues=tuple(q.text for q in questions if q.kind == "cue"),
         follow_ups=tuple(q.text for q in questions if q.kind == "follow_up"),
-        clinical_areas=tuple(_clinical_areas(codes, rules)),
+        clinical_areas=tuple(areas),
+        offer_note=f"{_OFFER} {book.core20plus5.always}" if codes.audience == "adult" else _OFFER,
         signposts=tuple(_signposts(codes, rules)),
+        more_signposts=_MORE if codes.more_signposts else "",
         leads=tuple(Line(lead.title, lead.sentence) for lead in book.organisation.leads),
         resources=tuple(Line(resource.title, "", resource.url) for resource in book.organisation.resources),
         private=tuple(_private(codes, rules)),
@@ -121,18 +142,29 @@ def _share(fact: AreaFact) -> int | None:
     return -1 if fact.few else fact.share
 
 
+def _fitting(signposts: Sequence[Signpost]) -> list[Signpost]:
+    """As many as fit: the nearest, but with room for some of the whole nation's."""
+    local = [s for s in signposts if s.area_code]
+    national = [s for s in signposts if not s.area_code]
+    room = _MOST_SIGNPOSTS - min(len(national), _LEAST_NATIONAL)
+    chosen = local[:room]
+    return chosen + national[: _MOST_SIGNPOSTS - len(chosen)]
+
+
 def _bars(codes: _Codes, rules: Rules) -> tuple[Bar, ...]:
     if codes.domains is None:
         return ()
+    area = rules.book.area
     deciles = dict(zip(DOMAINS, codes.domains, strict=True))
-    bars = []
-    for name, facts in rules.book.area.domains.items():
-        decile = deciles[name]  # type: ignore[index]
-        fact = facts[(decile or 1) - 1]
-        said = fact.sentence.removeprefix(f"{fact.name}: ")
-        sentence = f"{said[0].upper()}{said[1:]}" if decile else _NOT_KNOWN
-        bars.append(Bar(fact.name, decile or None, sentence))
-    return tuple(bars)
+    parts = [(area.overall, codes.decile or 0)]
+    parts += [(facts, deciles[name]) for name, facts in area.domains.items()]  # type: ignore[index]
+    return tuple(_bar(facts, decile) for facts, decile in parts)
+
+
+def _bar(facts: Sequence[AreaFact], decile: int) -> Bar:
+    fact = facts[(decile or 1) - 1]
+    said = fact.sentence.removeprefix(f"{fact.name}: ").removesuffix(" in England.")
+    return Bar(fact.name, decile or None, f"{said[0].upper()}{said[1:]}." if decile else _NOT_KNOWN, fact.gloss)
 
 
 def _sentences(codes: _Codes, rules: Rules) -> list[str]:
@@ -144,7 +176,7 @@ def _sentences(codes: _Codes, rules: Rules) -> list[str]:
             said.append(area.measures[name][share].sentence)
         elif name in known and name not in codes.cautions:
             said.append(known[name])
-    return said
+    return [*said, area.census] if any(name in area.measures for name, _ in codes.facts) else said
 
 
 def _clinical_areas(codes: _Codes, rules: Rules) -> list[Line]:
@@ -163,16 +195,11 @@ def _clinical_areas(codes: _Codes, rules: Rules) -> list[Line]:
 def _signposts(codes: _Codes, rules: Rules) -> list[Line]:
     known = {entry.id: entry for entry in rules.book.signposts.entries}
     entries = [known[name] for name in codes.signposts if name in known]
-    return [
-        Line(
-            e.name,
-            f"{e.what}. For: {_lower(e.for_whom)}.",
-            e.url,
-            e.phone,
-            f"Checked {_day(e.reviewed)}" if e.reviewed else _NOT_CHECKED,
-        )
-        for e in entries
-    ]
+    return [Line(e.name, f"{e.what}.", e.url, e.phone, f"For: {_lower(e.for_whom)}. {_checked(e)}") for e in entries]
+
+
+def _checked(entry: Signpost) -> str:
+    return f"Checked {_day(entry.reviewed)}." if entry.reviewed else _NOT_CHECKED
 
 
 def _private(codes: _Codes, rules: Rules) -> list[Line]:
@@ -186,8 +213,7 @@ def _private(codes: _Codes, rules: Rules) -> list[Line]:
 
 def _source(codes: _Codes, rules: Rules) -> str:
     day = date.fromisoformat(codes.day)
-    said = f"Data: {codes.postcodes}, {codes.edition}. Rules: {rules.book.version}. Made {_day(day)}."
-    return f"Demonstration data: most postcodes are not in it. {said}" if codes.starter else said
+    return f"Data: {codes.postcodes}, {codes.edition}. Rules: {rules.book.version}. Made {_day(day)}."
 
 
 def _lower(words: str) -> str:

@@ -125,6 +125,8 @@ def serve(
     """Serve the API. Without data of its own, it starts on the starter data and says so."""
     import uvicorn
 
+    from app.main import rules_of
+
     settings = read_settings()
     index = _index_to_serve(settings)
     shown = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only compared
@@ -137,6 +139,7 @@ def serve(
         )
     if host not in ("127.0.0.1", "localhost", "::1"):
         err.print("[yellow]Listening beyond this machine without keys: put a proxy before it that asks for one.[/]")
+    rules_of(settings)  # once, and in one sentence, before workers would each fail at it
     _check_counting(settings)
     err.print(
         f"\n  Page to open   {shown}/\n  The API        {shown}/docs\n"

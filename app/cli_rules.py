@@ -24,15 +24,24 @@ Folder = Annotated[
 
 @rules.command("check")
 def check_rules(folder: Folder = None) -> None:
-    """Read every rules file as the service would: which are in use, whose they are, and who must sign them off."""
+    """Read every rules file as the service would: which are in use, whose they are, and who must sign them off.
+
+    Sourced: taken from a publication. Authored: written for this service, from one or from nothing.
+    """
     book = _book(folder)
     table = Table(box=None, pad_edge=False)
-    for heading in ("File", "Version", "Status", "Whose", "To be signed off by"):
-        table.add_column(heading)
+    for heading in ("File", "Version", "Status", "Whose"):
+        table.add_column(heading, no_wrap=True)
     for file in book.files:
-        table.add_row(file.name, file.version, file.status, "yours" if file.local else "shipped", file.sign_off)
+        table.add_row(file.name, file.version, file.status, "yours" if file.local else "shipped")
     out.print(table)
-    out.print(f"\nThese rules can be used. Their version is {book.version}.")
+    signatures: dict[str, list[str]] = {}
+    for file in book.files:
+        signatures.setdefault(file.sign_off, []).append(file.name)
+    out.print("\nTo be signed off before use:")
+    for who, names in signatures.items():
+        out.print(f"  by {who}: {', '.join(names)}", highlight=False)
+    out.print(f"\nThe files are complete; their version is {book.version}. Whether anybody signed them is not checked.")
     if not any(lead.name for lead in book.organisation.leads):
         err.print("[yellow]No lead is recorded: fill in organisation.toml.[/]")
     if book.signposts.expired(today()):
@@ -45,12 +54,13 @@ def check_signposts(folder: Folder = None) -> None:
     directory = _book(folder).signposts
     expired, due = directory.expired(today()), directory.due(today())
     table = Table(box=None, pad_edge=False)
-    for heading in ("Service", "For", "Reviewed", "Review by", ""):
+    for heading in ("Id", "Service", "Area", "Reviewed", "Review by", "State"):
         table.add_column(heading)
     for entry in directory.entries:
-        state = "[red]not shown[/]" if entry in expired else "[yellow]due[/]" if entry in due else ""
+        state = "[red]not shown[/]" if entry in expired else "[yellow]due[/]" if entry in due else "shown"
         where = " ".join(filter(None, (entry.area, entry.area_code)))
-        table.add_row(entry.name, where, str(entry.reviewed or "never"), str(entry.review_by), state)
+        reviewed = str(entry.reviewed or "never")
+        table.add_row(entry.id, entry.name, where, reviewed, str(entry.review_by), state)
     out.print(table)
     if any(entry.reviewed is None for entry in directory.entries):
         err.print("[yellow]Some were never checked here: check each, and write the day into `reviewed`.[/]")

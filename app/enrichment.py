@@ -6,7 +6,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
-from app.context.cautions import CAUTIONS, Caution
+from app.context.cautions import CAUTIONS, NOT_HOME, Caution
 from app.context.core20plus5 import read_age, read_specialty
 from app.context.inclusion import NOTHING, Included
 from app.context.notices import Notice
@@ -163,17 +163,24 @@ def _context(
     """What a clinician may do with it. The area orders the questions; it never decides whether they are asked."""
     contact = question.contact or {}
     age = read_age(contact.get("age"))
-    shares = dict(zip(index.measures, index.shares(area), strict=True)) if area else {}
+    # Shares are said with where they stand in England.
+    english = area and reading.country == "England"
+    shares = dict(zip(index.measures, index.shares(area), strict=True)) if english else {}
     withheld = reading.postcode_status == "withheld"
     return Context(
         book.area.facts(domains, shares, rural),
+        book.prompts.audience(age),
         book.prompts.ask(age, domains),
-        book.signposts.near(
-            question.context_on or date.min,
-            None if withheld else reading.country,
-            index.code(area, "icb") if area else None,
-            index.code(area, "lad") if area else None,
-            book.signposts.postcode_area(question.postcode) if area else None,
+        tuple(
+            signpost
+            for signpost in book.signposts.near(
+                question.context_on or date.min,
+                None if withheld else reading.country,
+                index.code(area, "icb") if area else None,
+                index.code(area, "lad") if area else None,
+                book.signposts.postcode_area(question.postcode) if area else None,
+            )
+            if signpost.is_for(age)
         ),
         book.core20plus5.areas(read_specialty(contact.get("specialty")), age),
     )
@@ -219,6 +226,7 @@ def _read(
         "low_precision": finding.low_precision,
         "rural": is_rural,
     }
+    cautions = tuple(c for c in CAUTIONS if minded.get(c) or c in place)
     warnings = []
     if problem:
         warnings.append(Notice("postcode", problem))
@@ -236,8 +244,10 @@ def _read(
         core20=standing.core20 if standing else None,
         core20_reason=None if standing else _why_not(status, country, editions),
         editions=editions,
-        summary=rules.book.summaries.sentence(status, country, spoken.decile if spoken else None, problem),
-        cautions=tuple(c for c in CAUTIONS if minded.get(c) or c in place),
+        summary=rules.book.summaries.sentence(
+            status, country, spoken.decile if spoken else None, problem, is_home=not NOT_HOME & set(cautions)
+        ),
+        cautions=cautions,
         warnings=tuple(warnings),
     )
 

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from starlette.responses import HTMLResponse, Response
 
+from app.context.files import RuleFileError
 from app.context.rulebook import Rulebook
 from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.contract.card import CardLink
@@ -77,7 +78,7 @@ class _InOrder(GenerateJsonSchema):
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The service, ready to be served; nothing is opened until it starts."""
     settings = settings or read_settings()
-    rules = Rules(settings.core20_edition, Rulebook.load(settings.local_dir))
+    rules = rules_of(settings)
     current = CurrentRelease(settings.data_dir, rules)
 
     @asynccontextmanager
@@ -125,6 +126,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_docs(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The rules of a deployment. RuleFileError, in one sentence, where any of its files must not be used."""
+    book = Rulebook.load(settings.local_dir)
+    if book.cautions.has_protected_places and not settings.protected_places:
+        raise RuleFileError(
+            "places.csv lists prisons or refuges. Whoever may ask this service about any postcode could find out which"
+            " they are: set IMDLENS_PROTECTED_PLACES=true where nobody else can ask, or take them out."
+        )
+    return Rules(settings.core20_edition, book)
 
 
 class _Kept(StaticFiles):

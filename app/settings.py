@@ -90,9 +90,14 @@ class Settings(BaseSettings):
         description="Folder of the organisation's own rules: `organisation.toml`, `signposts.csv`, `places.csv`, or any"
         " other rules file. Each stands in the place of the shipped file of its name.",
     )
+    protected_places: bool = Field(
+        False,
+        description="Whether `places.csv` may list prisons and refuges. Their postcodes are answered as withheld, so"
+        " whoever may ask about any postcode can find out which they are: turn it on only where nobody else can.",
+    )
     card_frame_ancestors: str = Field(
         "'self'",
-        pattern=r"^[^;,\s]+( [^;,\s]+)*$",
+        pattern=r"^[!-+\--:<-~]+( [!-+\--:<-~]+)*$",
         description="Which pages may show a card in a frame, as `frame-ancestors` of a content security policy: the"
         " address of the EPR's web application. A browser that opens the card by itself needs nothing here.",
     )

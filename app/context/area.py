@@ -32,6 +32,9 @@ class AreaRules:
 
     gloss: str
     second: str
+    never: str
+    census: str  # where shares come from, in a sentence
+    overall: tuple[AreaFact, ...]  # the index itself, as the domains are
     domains: Mapping[str, tuple[AreaFact, ...]]  # by decile less one, in the order in which they are shown
     measures: Mapping[str, tuple[AreaFact, ...]]  # by share 0 to 100, and FEW last
     rural: tuple[AreaFact, AreaFact]  # urban, rural
@@ -39,8 +42,8 @@ class AreaRules:
     @classmethod
     def load(cls, folder: RuleFolder) -> "AreaRules":
         """The sentences of a folder; RuleFileError where something is missing."""
-        keys = ("gloss", "second", "domain_more", "domain_less", "domain", "census", "measure", "rural")
-        table = folder.table("area.toml", keys)
+        words = ("gloss", "second", "never", "overall", "domain_more", "domain_less")
+        table = folder.table("area.toml", (*words, "domain", "census", "measure", "rural"))
         domains = {}
         for d in table.each("domain", ("id", "name", "gloss")):
             domains[d.text("id")] = tuple(_domain(table, d, decile) for decile in range(1, 11))
@@ -50,11 +53,24 @@ class AreaRules:
         measures = {}
         for m in table.each("measure", ("id", "name", "who", "england", "cut_points", "source")):
             measures[m.text("id")] = tuple(_share(census, m, share) for share in (*range(101), FEW))
-        words = table.inner("rural")
+        said = table.inner("rural")
         urban, rural = (
-            AreaFact(kind, "rural", words.text("name"), None, words.text(kind)) for kind in ("urban", "rural")
+            AreaFact(kind, "rural", said.text("name"), None, said.text(kind)) for kind in ("urban", "rural")
         )
-        return cls(table.text("gloss"), table.text("second"), domains, measures, (urban, rural))
+        overall = tuple(
+            AreaFact("overall", "domain", table.text("overall"), None, _stands(table, table.text("overall"), d), d)
+            for d in range(1, 11)
+        )
+        return cls(
+            table.text("gloss"),
+            table.text("second"),
+            table.text("never"),
+            census.text("edition"),
+            overall,
+            domains,
+            measures,
+            (urban, rural),
+        )
 
     def facts(
         self,
@@ -76,35 +92,37 @@ class AreaRules:
 
 
 def _domain(table: Table, domain: Table, decile: int) -> AreaFact:
-    side, n = ("more", 10 - decile) if decile <= 5 else ("less", decile - 1)
     name = domain.text("name")
-    sentence = filled(table.text(f"domain_{side}"), table.where, name=name, n=n)
+    sentence = _stands(table, name, decile)
     return AreaFact(domain.text("id"), "domain", name, domain.text("gloss"), sentence, decile=decile)
 
 
+def _stands(table: Table, name: str, decile: int) -> str:
+    side, n = ("more", 10 - decile) if decile <= 5 else ("less", decile - 1)
+    return filled(table.text(f"domain_{side}"), f"{table.where}, domain_{side}", name=name, n=n)
+
+
 def _share(census: Table, measure: Table, share: int) -> AreaFact:
-    cuts, england = measure.values.get("cut_points"), measure.values.get("england")
-    if not isinstance(england, int | float) or not isinstance(cuts, list) or len(cuts) != 9 or sorted(cuts) != cuts:
-        raise RuleFileError(f"{measure.where}: england is a percentage, and cut_points are nine in rising order.")
+    england, cuts = measure.number("england"), measure.numbers("cut_points")
+    if len(cuts) != 9 or sorted(cuts) != list(cuts):
+        raise RuleFileError(f"{measure.where}, cut_points: not nine in rising order.")
     measure.text("source")
     tenths = _tenths(share, cuts)
+    values = {"who": measure.text("who"), "england": round(england)}
     if share == FEW:
-        words = census.text("few")
+        sentence = filled(census.text("few"), f"{census.where}, few", **values)
     elif share == 0:
-        words = census.text("least")
-    elif tenths is None or tenths in (4, 5):  # neither many nor few: England's own share says enough
-        words = census.text("plain")
+        sentence = filled(census.text("least"), f"{census.where}, least", **values)
+    elif tenths is None or tenths in (4, 5) or share == round(england):  # neither many nor few
+        sentence = filled(census.text("plain"), f"{census.where}, plain", share=share, **values)
     else:
-        words = census.text("more" if tenths >= 5 else "less")
-    n = tenths if tenths is None or tenths >= 5 else 9 - tenths
-    sentence = filled(words, census.where, share=share, who=measure.text("who"), england=round(england), n=n)
-    name = measure.text("name")
-    if share == FEW:
-        return AreaFact(measure.text("id"), "census", name, None, sentence, few=True)
-    return AreaFact(measure.text("id"), "census", name, None, sentence, share=share)
+        side, n = ("more", tenths) if tenths >= 5 else ("less", 9 - tenths)
+        sentence = filled(census.text(side), f"{census.where}, {side}", share=share, n=n, **values)
+    known = {"few": True} if share == FEW else {"share": share}
+    return AreaFact(measure.text("id"), "census", measure.text("name"), None, sentence, **known)
 
 
-def _tenths(share: int, cuts: list[float]) -> int | None:
+def _tenths(share: int, cuts: Sequence[float]) -> int | None:
     """How many tenths of areas have less, 0 to 9; None where rounding to whole percent leaves that open."""
     low, high = bisect_right(cuts, share - 0.5), bisect_right(cuts, share + 0.49)
     return bisect_right(cuts, share) if high - low <= 1 else None

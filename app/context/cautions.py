@@ -21,6 +21,8 @@ Caution = Literal[
     "rural",
 ]
 CAUTIONS: Final[tuple[Caution, ...]] = get_args(Caution)
+# Where the postcode is likely not the home's, so that what is said first says so.
+NOT_HOME: Final[frozenset[Caution]] = frozenset({"hospital", "large_user"})
 # Kinds of place whose postcode is answered as a withheld address is. They are one and the same in all that follows.
 PROTECTED: Final = frozenset({"prison", "refuge", "protected"})
 _USUAL: Final = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}")
@@ -37,6 +39,7 @@ class Cautions:
     _places: Mapping[tuple[int, int], tuple[Caution, ...] | None] = field(repr=False)
     _by_text: Mapping[str, tuple[Caution, ...] | None] = field(repr=False)
     has_no_places: bool
+    has_protected_places: bool
 
     @classmethod
     def load(cls, folder: RuleFolder) -> "Cautions":
@@ -72,6 +75,7 @@ class Cautions:
             known,
             {texts[where]: cautions for where, cautions in known.items()},
             not places,
+            None in known.values(),
         )
 
     def place(self, text: str | None, *, found: bool = False) -> tuple[Caution, ...] | None:

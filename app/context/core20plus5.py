@@ -31,13 +31,14 @@ class ClinicalArea:
 class Core20Plus5:
     """The areas of one version, by specialty and age."""
 
+    always: str  # what runs through all areas of the adult programme
     _areas: Mapping[str, tuple[tuple[int, int, ClinicalArea], ...]] = field(repr=False)
     _each: Mapping[tuple[str, str, str], ClinicalArea] = field(repr=False)
 
     @classmethod
     def load(cls, folder: RuleFolder) -> "Core20Plus5":
         """The areas of a folder; RuleFileError where a specialty leads to none that there is."""
-        table = folder.table("core20plus5.toml", ("strength", "area"))
+        table = folder.table("core20plus5.toml", ("always", "strength", "area"))
         strengths = table.texts("strength")
         if set(strengths) != set(STRENGTHS):
             raise RuleFileError(f"{table.where}, strength: must be {', '.join(STRENGTHS)}.")
@@ -64,7 +65,7 @@ class Core20Plus5:
             met.append((known[key].whole("from_age", 0), known[key].whole("to_age", OLDEST), each[*key, strength]))
         for met in areas.values():
             met.sort(key=lambda m: STRENGTHS.index(m[2].strength))
-        return cls({specialty: tuple(met) for specialty, met in areas.items()}, each)
+        return cls(table.text("always"), {specialty: tuple(met) for specialty, met in areas.items()}, each)
 
     def areas(self, specialty: str | None, age: int | None) -> tuple[ClinicalArea, ...]:
         """The areas that a specialty meets at this age in years, the strongest first; none where one is not known."""

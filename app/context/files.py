@@ -6,17 +6,21 @@ addresses that must not be told.
 
 import csv
 import hashlib
+import math
 import re
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from string import Formatter
 from typing import Any, Final, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
 
 Status = Literal["sourced", "authored"]
 _HEADER: Final = re.compile(r"#\s*(version|status|source|sign_off):\s*(.*\S)")
 _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}(\.\d+)?")
+_PRINTABLE: Final = re.compile(r"[!-~]+")
 _YES_NO: Final = {"yes": True, "no": False}
 
 
@@ -69,14 +73,28 @@ class Row:
         return _YES_NO[self.choice(column, _YES_NO)]
 
 
+def _names_in(folder: Path) -> frozenset[str]:
+    """The rules files of a folder. A misspelt one would leave the shipped one in force unseen, so it is refused."""
+    try:
+        names = frozenset(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise RuleFileError(f"{folder} cannot be read: {error.strerror}.") from error
+    shipped = {path.name for path in resources.files("app.context").joinpath("rules").iterdir()}
+    unknown = sorted(n for n in names - shipped if n.lower().endswith((".toml", ".csv")))
+    if unknown:
+        raise RuleFileError(
+            f"{folder}: there is no rules file {', '.join(unknown)}; there are {', '.join(sorted(shipped))}."
+        )
+    return names
+
+
 class RuleFolder:
     """The rules that this version ships; a file of the same name in `local` stands in the place of a shipped one."""
 
     def __init__(self, local: Path | None = None) -> None:
         self._local = local
         self.files: list[RuleFile] = []
-        if local is not None and not local.is_dir():
-            raise RuleFileError(f"{local} is not a folder.")
+        self._own = _names_in(local) if local is not None else frozenset()
 
     def table(self, name: str, keys: Collection[str]) -> "Table":
         """A TOML file: these keys besides what it says of itself, and no others."""
@@ -95,9 +113,12 @@ class RuleFolder:
         """The lines of a CSV below its head of `# key: value` comments; exactly these columns."""
         text, local = self._read(name)
         lines = text.splitlines()
-        comments = [line for line in lines if line.startswith("#")]
+        # A spreadsheet puts quotes and trailing commas around comments, and leaves rows of nothing but commas.
+        comments = [line.rstrip(",").strip('"') for line in lines if line.lstrip('"').startswith("#")]
         self._note(name, text, {m[1]: m[2] for m in map(_HEADER.fullmatch, comments) if m}, local=local)
-        numbered = [(i, line) for i, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
+        numbered = [
+            (i, line) for i, line in enumerate(lines, 1) if line.strip(' ,"') and not line.lstrip('"').startswith("#")
+        ]
         reader = csv.DictReader((line for _, line in numbered), strict=True)
         rows = []
         try:
@@ -113,10 +134,9 @@ class RuleFolder:
         return rows
 
     def _read(self, name: str) -> tuple[str, bool]:
-        path = self._local / name if self._local else None
         try:
-            if path is not None and path.exists():
-                return path.read_text("utf-8-sig"), True  # spreadsheets write a byte-order mark
+            if self._local is not None and name in self._own:
+                return (self._local / name).read_text("utf-8-sig"), True  # spreadsheets write a byte-order mark
             return resources.files("app.context").joinpath("rules", name).read_text("utf-8"), False
         except OSError as error:
             raise RuleFileError(f"{name} cannot be read: {error.strerror}.") from error
@@ -173,6 +193,22 @@ class Table:
             raise RuleFileError(f"{self.where}, {key}: not a whole number.")
         return value
 
+    def number(self, key: str) -> float:
+        """A finite number."""
+        return self._finite(key, self.values.get(key))
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        """A list of finite numbers."""
+        value = self.values.get(key)
+        if not isinstance(value, list):
+            raise RuleFileError(f"{self.where}, {key}: not a list of numbers.")
+        return tuple(self._finite(key, v) for v in value)
+
+    def _finite(self, key: str, value: Any) -> float:
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise RuleFileError(f"{self.where}, {key}: not a number.")
+        return float(value)
+
     def words(self, key: str, choices: Collection[str] | None = None) -> tuple[str, ...]:
         """A list of texts, each one of `choices`; empty where it is missing."""
         value = self.values.get(key, [])
@@ -211,9 +247,25 @@ class Table:
 
 
 def filled(sentence: str, place: str, /, **values: object) -> str:
-    """A sentence with its places filled in; RuleFileError where it has other places."""
+    """A sentence with its places filled in; RuleFileError unless it has exactly these, each `{name}` and no more."""
     try:
-        return sentence.format(**values)
-    except (KeyError, IndexError, ValueError, AttributeError):
-        names = ", ".join(f"{{{name}}}" for name in values)
-        raise RuleFileError(f"{place}: the places to fill in are {names}.") from None
+        parts = list(Formatter().parse(sentence))
+    except ValueError:
+        parts = [("", "", "?", None)]
+    names = [name for _, name, form, conversion in parts if name is not None]
+    plain = all(not form and conversion is None for _, name, form, conversion in parts if name is not None)
+    if not plain or set(names) != set(values):
+        wanted = ", ".join(f"{{{name}}}" for name in values) or "none"
+        raise RuleFileError(f"{place}: the places to fill in are {wanted}.")
+    return sentence.format(**values)
+
+
+def is_web_address(text: str) -> bool:
+    """Whether a card may link to it: https, of plain signs, to a named host, without a name and password."""
+    if not _PRINTABLE.fullmatch(text) or "\\" in text:
+        return False
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and "." in (parts.hostname or "") and "@" not in parts.netloc

@@ -5,11 +5,11 @@ whose rule does not match is dropped unread. Nothing that was sent is repeated i
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, get_args
 
-from app.context.files import RuleFileError, RuleFolder
+from app.context.files import Row, RuleFileError, RuleFolder
 from app.context.notices import Notice
 from app.lookup.deprivation import Status
 
@@ -19,8 +19,25 @@ ETHNIC_SYSTEMS: Final = ("england", "wales", "scotland", "northern_ireland")
 STRENGTHS: Final = ("direct", "indirect", "related", "weak", "outdated", "never")
 # Never shown and never counted, whatever a rules file says: being known for it can cost a person their safety.
 NEVER: Final = frozenset({"sex_work", "refuge", "immigration_detention", "modern_slavery"})
-# Never read, whatever a rules file says: NHS records use it, and naming it can only harm.
-NEVER_READ: Final = frozenset({("snomed", "160702009"), ("postcode_status", "address_not_known")})
+# Never read, whatever a rules file says and whatever it would lead to: refuge, sex work, immigration detention, and a
+# word that can only harm.
+NEVER_READ: Final = frozenset(
+    {
+        *(("snomed", code) for code in ("864131000000100", "449344001", "159799000", "159800001", "160702009")),
+        ("accommodation_status", "REFUGE"),
+        ("setting_role", "RO251"),
+    }
+)
+# The one status that says something of a person: whatever else is amiss with a postcode is missing data.
+HOMELESS_STATUS: Final = "no_fixed_abode"
+SYSTEMS: Final[Mapping[str, Collection[str]]] = {
+    "snomed": ("",),
+    "accommodation_status": ("data_dictionary", "asc_cld"),
+    "ethnic_category": ETHNIC_SYSTEMS,
+    "setting_role": ("ods",),
+    "postcode_status": ("",),
+    "flag": ("",),
+}
 # The groups that a published table has a row for: each went through the audit of what is published.
 COUNTED: Final = ("homelessness", "drugs_and_alcohol", "vulnerable_migrant", "gypsy_roma_traveller", "justice")
 COUNTED_NEEDS: Final = ("interpreter",)
@@ -50,6 +67,7 @@ class Need:
     name: str
     sentence: str
     count_as: str | None
+    instead_of: str | None  # the general need that this one says more exactly
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,18 +94,16 @@ class Included(NamedTuple):
     groups: tuple[Group, ...]  # to be shown to callers with the scope `inclusion` only
     private_summary: str | None  # must not be overheard
     counted: tuple[tuple[str, str], ...]  # (dimension, value) of the published tables
-    notices: tuple[Notice, ...]
-    problem: bool  # a value was bad
+    problems: tuple[Notice, ...]  # values that were bad
 
 
-NOTHING: Final = Included((), (), None, (), (), False)
+NOTHING: Final = Included((), (), None, (), ())
 
 
 class _Sent(NamedTuple):
     """Signals as keys into the rules."""
 
     keys: list[tuple[str, str, str]]
-    notices: list[Notice]
     problems: list[Notice]
 
 
@@ -100,16 +116,13 @@ class Inclusion:
     rules: tuple[Rule, ...]
     no_fixed_abode: str
     _matched: Mapping[tuple[str, str, str], Rule] = field(repr=False)
-    _known: frozenset[tuple[str, str, str]] = field(repr=False)
     silent: Mapping[Status, Included] = field(init=False, repr=False)  # what a record without signals says
 
     def __post_init__(self) -> None:
         """What each status says by itself, once."""
         silent: dict[Status, Included] = dict.fromkeys(get_args(Status), NOTHING)
-        for signal, _, code in self._matched:
-            if signal == "postcode_status" and code != "withheld":
-                status: Any = code
-                silent[status] = self._said([self._matched[signal, "", code]], status, (), False)
+        if rule := self._matched.get(("postcode_status", "", HOMELESS_STATUS)):
+            silent[HOMELESS_STATUS] = self._said([rule], HOMELESS_STATUS, ())
         object.__setattr__(self, "silent", silent)
 
     @classmethod
@@ -123,14 +136,18 @@ class Inclusion:
         if not no_fixed_abode:
             raise RuleFileError(f"{table.where}: no group has a sentence for no_fixed_abode.")
         needs = {}
-        for n in table.each("access_need", ("id", "name", "sentence", "count_as")):
+        for n in table.each("access_need", ("id", "name", "sentence", "count_as", "instead_of")):
             if (count_as := n.optional("count_as")) not in (None, *COUNTED_NEEDS):
                 raise RuleFileError(f"{n.where}, count_as: the published table has no such row.")
-            needs[n.text("id")] = Need(n.text("id"), n.text("name"), n.text("sentence"), count_as)
+            needs[n.text("id")] = Need(
+                n.text("id"), n.text("name"), n.text("sentence"), count_as, n.optional("instead_of")
+            )
+        if unknown := {n.instead_of for n in needs.values()} - {None, *needs}:
+            raise RuleFileError(f"{table.where}, instead_of: there is no need {', '.join(map(str, unknown))}.")
         rules = _rules(folder, groups, needs)
         keyed = {(r.signal, r.system, r.code): r for r in rules}
         matched = {_normal(key): rule for key, rule in keyed.items() if rule.match}
-        return cls(groups, needs, tuple(rules), no_fixed_abode, matched, frozenset(map(_normal, keyed)))
+        return cls(groups, needs, tuple(rules), no_fixed_abode, matched)
 
     def read(
         self, status: Status, signals: Mapping[str, Any] | None, ethnic_category: Mapping[str, Any] | None = None
@@ -146,25 +163,25 @@ class Inclusion:
             return self.silent[status]
         sent = self._sent(signals or {}, ethnic_category)
         matched = [r for key in (("postcode_status", "", status), *sent.keys) if (r := self._matched.get(key))]
-        return self._said(matched, status, (*sent.problems, *sent.notices), bool(sent.problems))
+        return self._said(matched, status, tuple(sent.problems))
 
-    def _said(self, matched: Sequence[Rule], status: Status, notices: tuple[Notice, ...], problem: bool) -> Included:
-        if not matched and not notices:
+    def _said(self, matched: Sequence[Rule], status: Status, problems: tuple[Notice, ...]) -> Included:
+        if not matched and not problems:
             return NOTHING
         shown = {rule.leads_to for rule in matched if rule.display}
         counted = {rule.leads_to for rule in matched if rule.count}
         groups = tuple(g for g in self.groups.values() if g.id in shown)
         sentences = [self.sentence(group, status) for group in groups]
+        covered = {self.needs[name].instead_of for name in shown & self.needs.keys()}
         rows = {self.needs[n].count_as for n in counted & self.needs.keys()}
         dimensions = [("inclusion", g) for g in self.groups if g in counted]
         dimensions += [("access", row) for row in COUNTED_NEEDS if row in rows]
         return Included(
-            tuple(n for n in self.needs.values() if n.id in shown),
+            tuple(n for n in self.needs.values() if n.id in shown and n.id not in covered),
             groups,
             " ".join(sentences) or None,
             tuple(dimensions),
-            notices,
-            problem,
+            problems,
         )
 
     def sentence(self, group: Group, status: Status) -> str:
@@ -174,7 +191,7 @@ class Inclusion:
     # Each reader below adds keys, and a notice where a value is bad or not known to the rules.
 
     def _sent(self, signals: Mapping[str, Any], ethnic_category: Mapping[str, Any] | None) -> _Sent:
-        sent = _Sent([], [], [])
+        sent = _Sent([], [])
         self._read_each(sent, "snomed", signals.get("snomed"), "", _SNOMED)
         self._read_each(sent, "setting_role", signals.get("setting_roles"), "ods", _ROLE)
         self._read_accommodation(sent, signals.get("accommodation_status"))
@@ -209,10 +226,8 @@ class Inclusion:
             sent.problems.append(Notice("signals.accommodation_status", "not_a_code"))
             return
         word = " ".join(value.split()).upper()
-        keys = [("accommodation_status", system, word) for system in ("data_dictionary", "asc_cld")]
-        if not any(key in self._known for key in keys):
-            sent.notices.append(Notice("signals.accommodation_status", "unrecognised"))
-        sent.keys.extend(keys)
+        # No notice where it is not listed: its absence would tell that it is, to whoever may not see groups.
+        sent.keys.extend(("accommodation_status", system, word) for system in SYSTEMS["accommodation_status"])
 
     def _read_ethnic_category(self, sent: _Sent, value: Mapping[str, Any] | None, *, quietly: bool) -> None:
         if value is None or (value.get("code") is None and value.get("system") is None):
@@ -230,9 +245,11 @@ class Inclusion:
 
 
 def _normal(key: tuple[str, str, str]) -> tuple[str, str, str]:
-    """A rule's key as the readers write it: names of categories without regard to case."""
+    """A rule's key as the readers write it: without regard to case and spaces."""
     signal, system, code = key
-    return (signal, system, code.upper() if signal in ("accommodation_status", "ethnic_category") else code)
+    if signal in ("postcode_status", "flag"):
+        return key
+    return (signal, system, " ".join(code.split()).upper())
 
 
 def _rules(folder: RuleFolder, groups: Mapping[str, Group], needs: Mapping[str, Need]) -> list[Rule]:
@@ -255,17 +272,12 @@ def _rules(folder: RuleFolder, groups: Mapping[str, Group], needs: Mapping[str, 
         if (key := _normal((rule.signal, rule.system, rule.code))) in seen:
             raise row.wrong("code", "stands twice")
         seen.add(key)
-        if rule.signal == "snomed" and not (_SNOMED.fullmatch(rule.code) and has_check_digit(rule.code)):
-            raise row.wrong("code", "is not a SNOMED CT concept id: its check digit is wrong")
-        if rule.signal == "ethnic_category" and rule.system not in ETHNIC_SYSTEMS:
-            raise row.wrong("system", "must name the code list: a bare letter means different things in each nation")
-        if rule.signal == "flag" and rule.code not in FLAGS:
-            raise row.wrong("code", f"is none of {', '.join(FLAGS)}")
+        _check_code(rule, row)
         if (rule.display or rule.count) and not rule.match:
             raise row.wrong("match", "is no, so display and count must be no")
         if (rule.display or rule.count) and rule.leads_to in NEVER:
             raise row.wrong("display", "this group is never shown and never counted")
-        if rule.match and (rule.signal, rule.code) in NEVER_READ:
+        if rule.match and (rule.signal, key[2]) in NEVER_READ:
             raise row.wrong("match", "this signal is never read")
         if (
             rule.count
@@ -278,6 +290,22 @@ def _rules(folder: RuleFolder, groups: Mapping[str, Group], needs: Mapping[str, 
 
 
 _PERMUTATION: Final = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)  # Verhoeff's, one step of it for each place
+
+
+def _check_code(rule: Rule, row: Row) -> None:
+    if rule.system not in SYSTEMS[rule.signal]:
+        known = ", ".join(SYSTEMS[rule.signal])
+        raise row.wrong("system", f"must be {known}: a bare code means different things" if known else "must be empty")
+    if rule.signal == "snomed" and not (_SNOMED.fullmatch(rule.code) and has_check_digit(rule.code)):
+        raise row.wrong("code", "is not a SNOMED CT concept id: its check digit is wrong")
+    if rule.signal == "setting_role" and not _ROLE.fullmatch(rule.code.upper()):
+        raise row.wrong("code", "is not an ODS role, RO and digits")
+    if rule.signal == "flag" and rule.code not in FLAGS:
+        raise row.wrong("code", f"is none of {', '.join(FLAGS)}")
+    if rule.signal == "postcode_status" and rule.code not in get_args(Status):
+        raise row.wrong("code", f"is none of {', '.join(get_args(Status))}")
+    if rule.signal == "postcode_status" and rule.match and rule.code != HOMELESS_STATUS:
+        raise row.wrong("match", "missing data say nothing of a person")
 
 
 def has_check_digit(code: str) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.context.files import RuleFileError, RuleFolder
+from app.context.files import RuleFileError, RuleFolder, is_web_address
 
 LEADS = ("health_inequalities", "inclusion_health")
 
@@ -42,13 +42,13 @@ class Organisation:
         for lead in table.each("lead", ("id", "title", "name", "role", "contact")):
             name, role, contact = (lead.optional(key) for key in ("name", "role", "contact"))
             known = ", ".join(filter(None, (name, role, contact)))
-            sentence = f"{known}." if name or role else table.text("no_lead")
+            sentence = f"{known}." if known else table.text("no_lead")
             leads.append(Lead(lead.text("id"), lead.text("title"), name, role, contact, sentence))
         if tuple(lead.id for lead in leads) != LEADS:
             raise RuleFileError(f"{table.where}: its leads are {', '.join(LEADS)}; a name may be blank.")
         resources = []
         for resource in table.each("resource", ("title", "url")):
-            if not resource.text("url").startswith("https://"):
+            if not is_web_address(resource.text("url")):
                 raise RuleFileError(f"{resource.where}, url: is not a web address that begins with https://.")
             resources.append(Resource(resource.text("title"), resource.text("url")))
         return cls(tuple(leads), tuple(resources))

@@ -26,6 +26,7 @@ class Prompt:
 class Prompts:
     """The questions of one version, by audience."""
 
+    asked: Mapping[str, tuple[str, str | None]]  # by audience: what stands above the questions, and a note to them
     _audience_of_age: tuple[str, ...] = field(repr=False)
     _cues: Mapping[str, tuple[Prompt, ...]] = field(repr=False)
     _follow_ups: Mapping[str, tuple[tuple[Prompt, tuple[int, ...]], ...]] = field(repr=False)
@@ -34,8 +35,9 @@ class Prompts:
     def load(cls, folder: RuleFolder) -> "Prompts":
         """The questions of a folder; RuleFileError where one is missing, or crime would prompt one."""
         table = folder.table("prompts.toml", ("audience", "cue", "follow_up"))
+        audiences = table.each("audience", ("id", "from_age", "to_age", "asked", "note"))
         cues = table.each("cue", ("id", *AUDIENCES))
-        follow_ups = table.each("follow_up", ("id", "name", "domains", "measures", *AUDIENCES))
+        follow_ups = table.each("follow_up", ("id", "name", "domains", *AUDIENCES))
         if len(cues) != 3:
             raise RuleFileError(f"{table.where}: there are three cues, whoever is asked.")
         ordered_by = []
@@ -45,7 +47,8 @@ class Prompts:
                 raise RuleFileError(f"{follow_up.where}, domains: crime in an area prompts no question.")
             ordered_by.append(tuple(DOMAINS.index(d) for d in domains))
         return cls(
-            _audiences(table),
+            {a.text("id"): (a.text("asked"), a.optional("note")) for a in audiences},
+            _audiences(table.where, audiences),
             {a: tuple(Prompt(c.text("id"), "cue", None, c.text(a)) for c in cues) for a in AUDIENCES},
             {
                 a: tuple(
@@ -85,13 +88,13 @@ def _most_deprived(domains: tuple[int, ...], deciles: Sequence[int]) -> int:
     return min((deciles[d] or _UNKNOWN for d in domains), default=_UNKNOWN)
 
 
-def _audiences(table: Table) -> tuple[str, ...]:
+def _audiences(where: str, audiences: list[Table]) -> tuple[str, ...]:
     """The audience of each age from 0; the last stands for all older."""
     ages: list[str] = []
-    for audience in table.each("audience", ("id", "from_age", "to_age")):
+    for audience in audiences:
         if audience.text("id") not in AUDIENCES or audience.whole("from_age", 0) != len(ages):
             raise RuleFileError(f"{audience.where}: the audiences are {', '.join(AUDIENCES)}, without gap or overlap.")
         ages += [audience.text("id")] * (audience.whole("to_age", len(ages)) + 1 - len(ages))
     if set(ages) != set(AUDIENCES):
-        raise RuleFileError(f"{table.where}: the audiences are {', '.join(AUDIENCES)}, without gap or overlap.")
+        raise RuleFileError(f"{where}: the audiences are {', '.join(AUDIENCES)}, without gap or overlap.")
     return tuple(ages)

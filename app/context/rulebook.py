@@ -19,6 +19,7 @@ class Context(NamedTuple):
     """What a clinician may do with a decile."""
 
     area: tuple[AreaFact, ...]
+    audience: str  # who is asked
     prompts: tuple[Prompt, ...]
     signposts: tuple[Signpost, ...]
     clinical_areas: tuple[ClinicalArea, ...]

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from typing import Final
-from urllib.parse import urlsplit
 
-from app.context.files import Row, RuleFolder
+from app.context.core20plus5 import OLDEST
+from app.context.files import Row, RuleFolder, is_web_address
+from app.lookup import postcode
 
 _COLUMNS: Final = (
-    "id", "name", "what", "for_whom", "area", "area_code", "phone", "url", "reviewed", "review_by", "source",
+    "id", "name", "what", "for_whom", "from_age", "to_age", "area", "area_code",
+    "phone", "url", "reviewed", "review_by", "source",
 )  # fmt: skip
 # An entry for a nation is for whoever lives there; where nothing is known of the home, England's are shown too.
 NATIONS: Final = {
@@ -27,18 +29,23 @@ _CODES: Final = {
     "postcode_area": re.compile(r"[A-Z]{1,2}"),
 }
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ]{1,18}[0-9]|[0-9]{3,6}")
-_AREA_LETTERS: Final = re.compile(r"\s*([A-Za-z]{1,2})[0-9]")
-_LONGEST: Final = {"name": 80, "what": 160, "for_whom": 120}
+_LETTERS: Final = re.compile(r"[A-Z]+")
+_LONGEST: Final = {"name": 60, "what": 100, "for_whom": 90}  # characters: four of the longest fit on paper
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signpost:
-    """One service. `area` is uk, a nation, icb, lad or postcode_area; `review_by` is the last day it is shown."""
+    """One service, for patients of an age from `from_age` to `to_age` in years.
+
+    `area` is uk, a nation, icb, lad or postcode_area; `review_by` is the last day it is shown.
+    """
 
     id: str
     name: str
     what: str
     for_whom: str
+    from_age: int
+    to_age: int
     area: str
     area_code: str | None
     phone: str | None
@@ -46,6 +53,10 @@ class Signpost:
     reviewed: date | None  # None where nobody here has checked it yet
     review_by: date
     source: str
+
+    def is_for(self, age: int | None) -> bool:
+        """Whether it is for a patient of this age; for everybody where the age is not known."""
+        return age is None or self.from_age <= age <= self.to_age
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,11 +91,11 @@ class Directory:
         return tuple(e for e in self.entries if 0 <= (e.review_by - day).days < within)
 
     def postcode_area(self, text: str | None) -> str | None:
-        """The letters that a postcode begins with; None where no entry asks for them."""
-        if not self._has_postcode_areas or text is None:
+        """The letters that a postcode begins with, however it is written; None where no entry asks for them."""
+        if not self._has_postcode_areas:
             return None
-        found = _AREA_LETTERS.match(text)
-        return found[1].upper() if found else None
+        read = postcode.parse(text)
+        return _LETTERS.match(postcode.sector_name(read.sector))[0] if read.kind == "real" else None  # type: ignore[index]
 
     def near(
         self, day: date, country: str | None, icb: str | None, lad: str | None, letters: str | None
@@ -132,7 +143,7 @@ def _read(row: Row) -> Signpost:
         raise row.wrong("phone", "and url are both empty: there is no way to get there")
     if phone and not _PHONE.fullmatch(phone):
         raise row.wrong("phone", "is not a telephone number")
-    if url and not _is_web_address(url):
+    if url and not is_web_address(url):
         raise row.wrong("url", "is not a web address that begins with https://")
     reviewed = _day(row, "reviewed") if row.optional("reviewed") else None
     review_by = _day(row, "review_by")
@@ -143,6 +154,8 @@ def _read(row: Row) -> Signpost:
         row.text("name"),
         row.text("what"),
         row.text("for_whom"),
+        _age(row, "from_age", 0),
+        _age(row, "to_age", OLDEST),
         area,
         code,
         phone,
@@ -153,12 +166,11 @@ def _read(row: Row) -> Signpost:
     )
 
 
-def _is_web_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme == "https" and bool(parts.hostname) and "." in str(parts.hostname) and text.isprintable()
-    except ValueError:
-        return False
+def _age(row: Row, column: str, default: int) -> int:
+    text = row.optional(column)
+    if text is not None and not (text.isascii() and text.isdigit() and int(text) <= OLDEST):
+        raise row.wrong(column, f"is not an age in years, 0 to {OLDEST}")
+    return default if text is None else int(text)
 
 
 def _day(row: Row, column: str) -> date:

@@ -276,7 +276,7 @@ class ClinicalArea(BaseModel):
     programme: Literal["adult", "cyp"]
     id: str = Field(examples=["chronic_respiratory_disease"])
     name: str = Field(examples=["Long-term lung disease"])
-    aim: str
+    aim: str = Field(description="A national aim for the service: label it so. It says nothing of the patient.")
     strength: Literal["direct", "related", "weak"]
     why: str
 
@@ -299,9 +299,34 @@ class Resource(BaseModel):
     url: str
 
 
-class Context(BaseModel):
-    """What a clinician may do with a decile; every list is empty unless `include` asks for `context`."""
+class CautionText(BaseModel):
+    """A caution in words."""
 
+    id: Caution
+    sentence: str
+
+
+class Words(BaseModel):
+    """What a card says besides, for a system that draws its own."""
+
+    second: str = Field(description="Always beside the summary.")
+    gloss: str = Field(description="What deprivation means, once.")
+    never: str = Field(description="What this must not be used for.")
+    core20: str = Field(examples=["This area is not in Core20"])
+    core20_detail: str = Field(examples=["By the English Indices of Deprivation 2025, published in October 2025."])
+    asked: str = Field(description="Who is asked, by age: above the questions.", examples=["Questions that help"])
+    asked_note: str | None = Field(description="What to mind when asking a child or a young person.")
+    census: str = Field(description="Where the shares of an area come from.")
+
+
+class Context(BaseModel):
+    """What a clinician may do with a decile; `words` is null and every list is empty unless `include` asks for it.
+
+    Domains and shares together point to one small area nearly always: keep them as you keep the area's code.
+    """
+
+    words: Words | None
+    cautions: list[CautionText]
     area: list[AreaFact]
     prompts: list[Prompt] = Field(description="Three cues first, then optional follow-ups. Never a reason to refuse.")
     signposts: list[Signpost] = Field(description="The nearest first. Entries past their review date are left out.")
@@ -355,7 +380,16 @@ _ANSWER_EXAMPLE: JsonDict = {
     "cautions": [],
     "access_needs": [],
     "inclusion_health": {"groups": None, "private_summary": None},
-    "context": {"area": [], "prompts": [], "signposts": [], "clinical_areas": [], "leads": [], "resources": []},
+    "context": {
+        "words": None,
+        "cautions": [],
+        "area": [],
+        "prompts": [],
+        "signposts": [],
+        "clinical_areas": [],
+        "leads": [],
+        "resources": [],
+    },
     "area": None,
     "counted": False,
     "counted_reason": "no_contact",

@@ -29,6 +29,7 @@ class Ready(BaseModel):
                     "built_at": "2026-11-22T13:53:43Z",
                     "age_days": 0,
                     "problem": None,
+                    "signposts_expired": 0,
                     "counting": "on",
                 }
             ]
@@ -43,6 +44,7 @@ class Ready(BaseModel):
     built_at: datetime | None
     age_days: int | None = Field(description="Days since the index was built.")
     problem: str | None = Field(description="Why a newer release could not be opened, if one could not.")
+    signposts_expired: int = Field(description="Entries of the directory past their review date, and so not shown.")
     counting: Literal["on", "spooling", "off"] = Field(
         description="Whether contacts reach the database, wait on this host's disk, or are not counted at all."
     )

@@ -19,7 +19,10 @@ from app.lookup.deprivation import DOMAINS
 from app.lookup.index import Release
 
 _DOMAINS: Final = ("{" + ",".join(f'"{name}":%d' for name in DOMAINS) + "}").encode()
-_NO_CONTEXT: Final = b',"context":{"area":[],"prompts":[],"signposts":[],"clinical_areas":[],"leads":[],"resources":[]}'
+_NO_CONTEXT: Final = (
+    b',"context":{"words":null,"cautions":[],"area":[],"prompts":[],"signposts":[],"clinical_areas":[],'
+    b'"leads":[],"resources":[]}'
+)
 
 _NO_AREA: Final = b',"area":null'
 
@@ -29,7 +32,7 @@ def render(
 ) -> bytes:
     """One answer as a JSON object. Groups and what may not be overheard only for the scope `inclusion`."""
     reading, domains, area, _, said, context = answer
-    before, after, end, plain = _around(reading, receipt, said.notices, release, rules, may_see_groups)
+    before, after, end, plain = _around(reading, receipt, said.problems, release, rules, may_see_groups)
     written = _domains(domains) if domains else b"null"
     if said is NOTHING and area is None and context is None:
         return b"".join((before, written, plain))
@@ -40,7 +43,7 @@ def render(
             after,
             _needs(said.needs),
             _groups(said.groups, said.private_summary) if may_see_groups else _UNSEEN,
-            _context(context, rules.book.organisation) if context else _NO_CONTEXT,
+            _context(context, reading, rules) if context else _NO_CONTEXT,
             b',"area":' + to_json(area._asdict()) if area else _NO_AREA,
             end,
         )
@@ -69,11 +72,12 @@ def _groups(groups: tuple[Group, ...], private_summary: str | None) -> bytes:
     return b',"inclusion_health":' + to_json(shown)
 
 
-def _context(context: Context, organisation: Organisation) -> bytes:
-    area, prompts, signposts, clinical_areas = context
+def _context(context: Context, reading: Reading, rules: Rules) -> bytes:
+    area, audience, prompts, signposts, clinical_areas = context
     return b"".join(
         (
-            b',"context":{"area":[',
+            _words(reading, audience, rules),
+            b',"area":[',
             b",".join([_area_fact(fact) for fact in area]),
             b'],"prompts":',
             _prompts(prompts),
@@ -81,9 +85,29 @@ def _context(context: Context, organisation: Organisation) -> bytes:
             _signposts(signposts),
             b',"clinical_areas":',
             _clinical_areas(clinical_areas),
-            _organisation(organisation),
+            _organisation(rules.book.organisation),
         )
     )
+
+
+@lru_cache(maxsize=8192)
+def _words(reading: Reading, audience: str, rules: Rules) -> bytes:
+    book = rules.book
+    asked, note = book.prompts.asked[audience]
+    shown = {
+        "words": {
+            "second": book.area.second,
+            "gloss": book.area.gloss,
+            "never": book.area.never,
+            "core20": book.summaries.core20_heading(reading.core20, reading.core20_reason),
+            "core20_detail": book.summaries.core20_detail(reading.imd_edition, reading.core20_reason),
+            "asked": asked,
+            "asked_note": note,
+            "census": book.area.census,
+        },
+        "cautions": [{"id": c, "sentence": book.cautions.sentences[c]} for c in reading.cautions],
+    }
+    return b',"context":' + to_json(shown)[:-1]
 
 
 @lru_cache(maxsize=1024)

@@ -74,7 +74,7 @@ class Intake:
         contact, warnings = read_contact(asked.contact, day, self._since or first_counted(day))
         if asked.key is not None and not 0 < len(asked.key) <= LONGEST_EVENT_ID:
             contact, warnings = None, (*warnings, Notice("Idempotency-Key", "not_an_id"))
-        if contact is None or answer.said.problem:
+        if contact is None or answer.said.problems:
             return Receipt(False, "invalid_contact", warnings), ()
         edition = self._ledger.known_edition(contact.month) or await self._ledger.edition_of(contact.month)
         # Not known while the database is away, or not in the loaded data: no band would be right, and a year of

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, insert
 
@@ -15,6 +15,8 @@ from app.counts.vocabulary import ABSENT, UNRECOGNISED, vocabulary, wait_band
 from app.database import writing
 from app.enrichment import Question, Rules, enrich
 from app.lookup.index import Index
+
+_WITHHELD: Final = ("", "", "withheld")  # whoever must not be counted
 
 
 class Waiting(NamedTuple):
@@ -56,7 +58,9 @@ def read_waiting(line: int, row: Mapping[str, str | None]) -> Waiting:
 def replace_waiting_list(
     engine: Engine, snapshot: Snapshot, people: Iterable[Waiting], index: Index, rules: Rules, *, expected: int
 ) -> int:
-    """Replace a month's list by this one; how many people it holds. All of it is taken, or none.
+    """Replace a month's list by this one; how many people are counted. All of it is taken, or none.
+
+    Whose address is withheld is not counted, as in contacts.
 
     It is complete when it holds as many people as it was said to: a file that was cut short must not pass for one.
     """
@@ -66,9 +70,10 @@ def replace_waiting_list(
         _check_open(connection, snapshot.month)
         edition = open_year(connection, snapshot.month, snapshot.edition)
     counts = _counted(people, edition, index, rules)  # takes its time: nobody else may wait for it
-    total = sum(counts.values())
+    total, withheld = sum(counts.values()), counts.pop(_WITHHELD, 0)
     if total != expected:
         raise WaitingListError(f"The list holds {total:,} people, not {expected:,}: nothing was taken.")
+    total -= withheld
     with writing(engine) as connection:
         _check_open(connection, snapshot.month)
         open_month(connection, snapshot.month, snapshot.edition)
@@ -84,7 +89,11 @@ def _check_open(connection: Connection, month: str) -> None:
 def _counted(people: Iterable[Waiting], edition: str, index: Index, rules: Rules) -> Counter[tuple[str, str, str]]:
     counts: Counter[tuple[str, str, str]] = Counter()
     for person in people:
-        band, _ = band_of(enrich(Question(person.postcode), index, rules), edition)
+        answer = enrich(Question(person.postcode), index, rules)
+        if answer.reading.postcode_status == "withheld":
+            counts[_WITHHELD] += 1
+            continue
+        band, _ = band_of(answer, edition)
         counts[person.specialty, wait_band(person.weeks), band] += 1
     return counts
 

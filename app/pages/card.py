@@ -6,6 +6,7 @@ reads the same on every card: that it is there says nothing.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 Field = Literal["postcode", "specialty", "age"]
 
+PROBLEMS: Final[Mapping[Field, str]] = {
+    "postcode": "Enter a postcode",
+    "specialty": "Enter a treatment function code: three numbers, such as 340",
+    "age": "Enter an age in years, such as 54",
+}
 STATIC: Final = Path(__file__).parent / "static"
 TOO_OLD: Final = "This card has expired. Open it again from the record."
 
@@ -31,6 +37,7 @@ class Bar:
     label: str
     decile: int | None
     sentence: str
+    gloss: str | None = None  # what this part is about
 
     def __post_init__(self) -> None:
         """A wrong decile fails where it is made, not on a page."""
@@ -68,23 +75,29 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class CardView:
-    """Everything that a card says, as sentences ready to be read."""
+    """All that a card shows, in the order in which it is read. Empty texts and tuples are left out."""
 
+    notice: str  # of demonstration data
     summary: str
     second: str
+    never: str
     gloss: str
     core20: str
     core20_detail: str
     cautions: tuple[str, ...]
     bars: tuple[Bar, ...]
     area: tuple[str, ...]
+    asked: str
+    asked_note: str
     cues: tuple[str, ...]
     follow_ups: tuple[str, ...]
     clinical_areas: tuple[Line, ...]
+    offer_note: str
     signposts: tuple[Line, ...]
+    more_signposts: str
     leads: tuple[Line, ...]
     resources: tuple[Line, ...]
-    private: tuple[Line, ...]
+    private: tuple[Line, ...]  # behind the control, never printed
     private_empty: str
     source: str
 
@@ -94,9 +107,10 @@ def render_card(view: CardView) -> bytes:
     return _render("card.html", static=_ABOVE, view=view)
 
 
-def render_ask(problem: str | None = None, field: Field = "postcode") -> bytes:
-    """The page to try a postcode on, to be served at `card`. What was typed is never shown again."""
-    return _render("ask.html", static=_BESIDE, problem=problem, field=field)
+def render_ask(wrong: Field | None = None, *, is_demonstration: bool = False) -> bytes:
+    """The page to try a postcode on. `wrong`: the field that could not be used; what was typed is never shown again."""
+    problem = PROBLEMS[wrong] if wrong else None
+    return _render("ask.html", static=_BESIDE, problem=problem, field=wrong, is_demonstration=is_demonstration)
 
 
 def render_gone() -> bytes:

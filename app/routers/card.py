@@ -11,16 +11,17 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from app.card import pack, view_of
 from app.context.core20plus5 import read_age, read_specialty
+from app.context.notices import Notice
 from app.contract.card import CardLink
 from app.contract.problems import problems
 from app.counts.periods import today
 from app.enrichment import Question, enrich
 from app.errors import Problem
 from app.pages import token
-from app.pages.card import Field, render_ask, render_card, render_gone, render_not_found
+from app.pages.card import PROBLEMS, Field, render_ask, render_card, render_gone, render_not_found
 from app.routers.enrich import read_record
 from app.routers.json_body import media_type, read_json
-from app.routers.state import card_secrets_of, index_of, may_see_groups, rules_of, settings_of
+from app.routers.state import card_secrets_of, current_of, index_of, may_see_groups, rules_of, settings_of
 
 router = APIRouter(tags=["card"])
 
@@ -32,9 +33,11 @@ _MOST_FIELDS: Final = 8
 
 
 @router.get("/", include_in_schema=False)
-async def ask(request: Request) -> Response:
+async def ask(request: Request, problem: str | None = None) -> Response:
     """A page where a postcode can be typed, to see the card that a clinician would."""
-    return _page(request, render_ask())
+    wrong = next((field for field in PROBLEMS if field == problem), None)
+    index = current_of(request).index
+    return _page(request, render_ask(wrong, is_demonstration=index is not None and index.release.starter))
 
 
 @router.post(
@@ -42,7 +45,7 @@ async def ask(request: Request) -> Response:
     summary="Make a card",
     status_code=201,
     response_model=CardLink,
-    responses=problems(400, 413, 415, 422, 503),
+    responses={303: {"description": "To the card, for a browser's form."}, **problems(400, 413, 415, 422, 503)},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -59,9 +62,9 @@ async def make(request: Request) -> Response:
     kind = media_type(request)
     if kind == _FORM:
         asked = _form(await request.body())
-        if not isinstance(asked, Question):
-            return _page(request, render_ask(*asked), 422)
-        return RedirectResponse(_seal(request, asked), 303)
+        # Back to the page to try, so that what was typed is in no page that can be opened again.
+        where = _seal(request, asked)[0] if isinstance(asked, Question) else f"./?problem={asked}"
+        return RedirectResponse(where, 303)
     if kind != "application/json":
         raise Problem(415, f"Send application/json or {_FORM}.")
     try:
@@ -69,9 +72,9 @@ async def make(request: Request) -> Response:
     except ValueError:
         raise Problem(400) from None
     question = Question(record["postcode"], record.get("contact"), record.get("signals"), context_on=today())
-    link = _seal(request, question)
+    link, warnings = _seal(request, question)
     expires = datetime.fromtimestamp(int(time.time()) + token.LIFE_SECONDS, UTC)
-    body = to_json({"url": link, "expires_at": expires.isoformat()})
+    body = to_json({"url": link, "expires_at": expires.isoformat(), "warnings": [w._asdict() for w in warnings]})
     return Response(body, 201, {"Location": link}, "application/json")
 
 
@@ -83,31 +86,35 @@ async def show(request: Request, sealed: str) -> Response:
         view = view_of(content, rules_of(request))
     except token.ExpiredTokenError:
         return _page(request, render_gone(), 410)
-    except (token.BadTokenError, ValueError, KeyError):
+    except (token.BadTokenError, ValueError):
         return _page(request, render_not_found(), 404)
     return _page(request, render_card(view))
 
 
-def _seal(request: Request, question: Question) -> str:
+def _seal(request: Request, question: Question) -> tuple[str, tuple[Notice, ...]]:
+    """A card's link, and what was noticed about the values that it was made of."""
     index, rules = index_of(request), rules_of(request)
     answer = enrich(question, index, rules)
-    content = pack(question, answer, index, rules, may_see_groups=may_see_groups(request))
-    return f"card/{token.seal(content, card_secrets_of(request), time.time())}"
+    content = pack(question, answer, index, may_see_groups=may_see_groups(request))
+    link = f"card/{token.seal(content, card_secrets_of(request), time.time())}"
+    return link, (*answer.reading.warnings, *answer.said.problems)
 
 
-def _form(body: bytes) -> Question | tuple[str, Field]:
-    """What was typed, or what is wrong with it and in which field. What was typed is never shown again."""
+def _form(body: bytes) -> Question | Field:
+    """What was typed, or the field that cannot be used. A field sent twice is two patients: neither is taken."""
     try:
         fields = parse_qs(body.decode("utf-8"), max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:
-        return "Enter a postcode", "postcode"
-    typed = {name: fields.get(name, [""])[0].strip() for name in ("postcode", "specialty", "age")}
+        return "postcode"
+    if twice := [name for name in PROBLEMS if len(fields.get(name, ())) > 1]:
+        return twice[0]
+    typed = {name: fields.get(name, [""])[0].strip() for name in PROBLEMS}
     if not typed["postcode"]:
-        return "Enter a postcode", "postcode"
+        return "postcode"
     if typed["specialty"] and read_specialty(typed["specialty"]) is None:
-        return "Enter a treatment function code: three numbers, such as 340", "specialty"
+        return "specialty"
     if typed["age"] and read_age(typed["age"]) is None:
-        return "Enter an age in years, such as 54", "age"
+        return "age"
     contact = {name: typed[name] for name in ("specialty", "age") if typed[name]}
     return Question(typed["postcode"], contact, context_on=today())
 

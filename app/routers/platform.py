@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 
 from app.contract.platform import Alive, Ready, Version
 from app.contract.problems import problems
+from app.counts.periods import today
 from app.errors import Problem
 from app.lookup.layout import FORMAT
 from app.routers.state import current_of, intake_of, rules_of
@@ -38,6 +39,7 @@ async def readyz(request: Request) -> dict[str, Any]:
         "built_at": current.built_at,
         "age_days": age.days if age is not None else None,
         "problem": current.problem,
+        "signposts_expired": len(rules_of(request).book.signposts.expired(today())),
         "counting": intake.state if (intake := intake_of(request)) else "off",
     }
 

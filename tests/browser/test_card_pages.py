@@ -72,7 +72,7 @@ def site() -> Iterator[Site]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             site.sent.append({"to": [self.path], **parse_qs(body, keep_blank_values=True)})
-            self.answer(200, "text/html; charset=utf-8", render_ask("Type a postcode."))
+            self.answer(200, "text/html; charset=utf-8", render_ask("postcode"))
 
         def log_message(self, *_: object) -> None:
             """Nothing is worth a line."""
@@ -273,7 +273,7 @@ def test_a_postcode_typed_on_the_page_to_try_is_sent_in_the_body_below_the_same_
     page.get_by_label("Postcode").fill("NG1 1AA")
     page.get_by_label("Age in years").fill("54")
     page.get_by_role("button", name="Show the card").press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("Type a postcode.")
+    expect(page.get_by_role("alert")).to_contain_text("Enter a postcode")
     assert site.sent == [{"to": [f"{PREFIX}/card"], "postcode": ["NG1 1AA"], "specialty": [""], "age": ["54"]}]
     assert page.get_by_label("Postcode").input_value() == ""
     found = Axe().run(page, options=AXE)

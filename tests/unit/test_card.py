@@ -38,7 +38,7 @@ STATUSES = {
 def card(index: Index, rules: Rules, postcode: str | None, groups: bool = True, **sent: Any) -> CardView:
     question = Question(postcode, sent.get("contact"), sent.get("signals"), context_on=DAY)
     answer = enrich(question, index, rules)
-    view = view_of(pack(question, answer, index, rules, may_see_groups=groups), rules)
+    view = view_of(pack(question, answer, index, may_see_groups=groups), rules)
     assert view.summary == answer.reading.summary
     return view
 
@@ -50,7 +50,7 @@ def test_every_status_has_an_honest_card(index: Index, rules: Rules, status: Sta
     assert len(view.cues) == 3
     assert view.second == "This is about the area. Ask what matters to this person."
     if status not in ("live", "terminated"):
-        assert view.core20 == "In Core20: not known"
+        assert view.core20 in ("Core20: not known", "Core20 does not apply")
         assert view.bars == ()
         assert "deprived" not in view.summary
         assert view.core20_detail.endswith(".")
@@ -61,16 +61,20 @@ def test_every_starter_postcode_has_a_card_that_says_what_the_answer_says(index:
         answer = enrich(Question(postcode, context_on=DAY), index, rules)
         view = card(index, rules, postcode)
         assert answer.context is not None
-        assert [bar.decile for bar in view.bars if bar.decile] == [f.decile for f in answer.context.area if f.decile]
+        assert [bar.decile for bar in view.bars[1:] if bar.decile] == [
+            f.decile for f in answer.context.area if f.decile
+        ]
+        assert not view.bars or view.bars[0].decile == answer.reading.imd_decile
         assert list(view.cues + view.follow_ups) == [p.text for p in answer.context.prompts]
-        expected = {True: "yes", False: "no", None: "not known"}[answer.reading.core20]
-        assert view.core20 == f"In Core20: {expected}"
+        said = {True: "This area is in Core20", False: "This area is not in Core20", None: "Core20: not known"}
+        elsewhere = answer.reading.core20_reason in ("not_in_england", "crown_dependency")
+        assert view.core20 == ("Core20 does not apply" if elsewhere else said[answer.reading.core20])
 
 
 def test_the_first_view_is_the_same_whatever_the_signals_say(index: Index, rules: Rules) -> None:
     signals = {"snomed": ["32911000", "191816009"], "interpreter_required": True}
     plain, told = card(index, rules, "NG1 1AA"), card(index, rules, "NG1 1AA", signals=signals)
-    assert [line.title for line in told.private] == ["Homelessness", "Drug or alcohol dependence", "Interpreter"]
+    assert [line.title for line in told.private] == ["Homelessness", "Drug or alcohol use", "Interpreter"]
     assert plain.private == ()
     for name in CardView.__slots__:
         assert name == "private" or getattr(plain, name) == getattr(told, name)
@@ -95,7 +99,7 @@ def test_a_token_holds_no_postcode_no_area_no_age_and_no_signal(index: Index, ru
     contact = {"specialty": "340", "age": 87, "date": "2026-11-20", "event_id": "an-id"}
     signals = {"snomed": ["32911000"], "accommodation_status": "HM01"}
     question = Question("NG1 1AA", contact, signals, with_area=True, context_on=DAY)
-    packed = pack(question, enrich(question, index, rules), index, rules, may_see_groups=True).decode()
+    packed = pack(question, enrich(question, index, rules), index, may_see_groups=True).decode()
     for sent in ("NG1", "1AA", "E01035500", "E06000018", "E54000060", "7420", "87", "340", "32911000", "HM01", "an-id"):
         assert sent not in packed, sent
 
@@ -106,29 +110,30 @@ def test_every_token_of_starter_data_has_one_length(index: Index, rules: Rules) 
     for postcode in (*starter_data.postcodes(), *STATUSES.values()):
         for sent in (None, signals):
             question = Question(postcode, {"specialty": "173", "age": 40}, sent, context_on=DAY)
-            packed = pack(question, enrich(question, index, rules), index, rules, may_see_groups=True)
+            packed = pack(question, enrich(question, index, rules), index, may_see_groups=True)
             lengths.add(len(seal(packed, [b"sixteen characters"], 0)))
     assert len(lengths) == 1
 
 
 def test_a_card_made_before_a_rule_went_away_still_opens(index: Index, rules: Rules, tmp_path: Path) -> None:
-    entry = "city,City advice,Help with money,Anyone,lad,E06000018,0115 496 0000,,2026-10-01,2027-10-01,the city"
+    entry = "city,City advice,Help with money,Anyone,,,lad,E06000018,0115 496 0000,,2026-10-01,2027-10-01,the city"
     wider = Rules("IoD2025", Rulebook.load(with_lines(tmp_path, "signposts.csv", entry)))
     question = Question("NG1 1AA", context_on=DAY)
-    packed = pack(question, enrich(question, index, wider), index, wider, may_see_groups=True)
+    packed = pack(question, enrich(question, index, wider), index, may_see_groups=True)
     assert view_of(packed, wider).signposts[0].title == "City advice"
     assert view_of(packed, rules).signposts[0].title == "Help with health costs"
 
 
 def test_what_is_no_card_is_refused(rules: Rules) -> None:
     for packed in (b"", b"{}", b"[]", b"[1,2,3]", b"\xff", json.dumps([None] * 30).encode()):
-        with pytest.raises((ValueError, KeyError, TypeError)):
+        with pytest.raises(ValueError):
             view_of(packed, rules)
 
 
 def test_an_entry_that_nobody_checked_says_so(index: Index, rules: Rules) -> None:
     view = card(index, rules, "NG1 1AA")
-    assert {line.note for line in view.signposts} == {"Not yet checked by this organisation"}
+    assert all((line.note or "").endswith("Not yet checked by this organisation.") for line in view.signposts)
+    assert view.signposts
 
 
 def test_any_question_makes_a_card_that_renders(index: Index, rules: Rules) -> None:
@@ -139,7 +144,7 @@ def test_any_question_makes_a_card_that_renders(index: Index, rules: Rules) -> N
     )
     def check(postcode: str | None, age: Any, specialty: Any) -> None:
         view = card(index, rules, postcode, contact={"age": age, "specialty": specialty})
-        assert len(view.bars) in (0, 7)
+        assert len(view.bars) in (0, 8)
         assert render_card(view).startswith(b"<!DOCTYPE html>")
 
     check()

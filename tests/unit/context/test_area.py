@@ -21,16 +21,17 @@ def said(share: int, measure: str = "no_car") -> str:
 @pytest.mark.parametrize(
     ("share", "begins", "standing"),
     [
-        (70, "About 70 in 100 homes here", ": more than in about 9 in 10 areas."),
-        (41, "About 41 in 100 homes here", ": more than in about 8 in 10 areas."),
-        (20, "About 20 in 100 homes here", "."),
-        (8, "About 8 in 100 homes here", ": less than in about 8 in 10 areas."),
-        (0, "Less than 1 in 100 homes here", "."),
-        (FEW, "Few homes here", "."),
+        (70, "About 70 in 100 homes here", ": more than in about 9 in 10 areas in England, where it is 24 in 100."),
+        (41, "About 41 in 100 homes here", ": more than in about 8 in 10 areas in England, where it is 24 in 100."),
+        (24, "About 24 in 100 homes here", ". In England it is 24 in 100."),
+        (20, "About 20 in 100 homes here", ". In England it is 24 in 100."),
+        (8, "About 8 in 100 homes here", ": fewer than in about 8 in 10 areas in England, where it is 24 in 100."),
+        (0, "Fewer than 1 in 100 homes here", ". In England it is 24 in 100."),
+        (FEW, "Few homes here", ". In England it is 24 in 100."),
     ],
 )
 def test_a_share_is_said_with_where_it_stands_in_england(share: int, begins: str, standing: str) -> None:
-    assert said(share) == f"{begins} have no car or van{standing} In England it is 24 in 100."
+    assert said(share) == f"{begins} have no car or van{standing}"
 
 
 def test_where_whole_percents_leave_the_standing_open_it_is_not_said() -> None:
@@ -88,7 +89,7 @@ def test_the_standing_never_falls_while_the_share_rises() -> None:
 
 
 def _standing(sentence: str) -> int | None:
-    for words, sign in (("more than in about ", 1), ("less than in about ", -1)):
+    for words, sign in (("more than in about ", 1), ("fewer than in about ", -1)):
         if words in sentence:
             return sign * int(sentence.split(words)[1][0])
     return None

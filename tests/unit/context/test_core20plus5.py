@@ -34,6 +34,8 @@ def areas(specialty: str, age: int | None) -> list[tuple[str, str, str]]:
             [("adult", "chronic_respiratory_disease", "related"), ("adult", "early_cancer_diagnosis", "related")],
         ),
         ("422", 0, []),  # a baby's own record is not about its mother's care
+        ("142", 9, [("cyp", "oral_health", "direct")]),
+        ("142", 10, []),
         ("300", 70, [("adult", "hypertension_cvd", "weak")]),
         ("100", 54, []),
         ("999", 54, []),

@@ -38,7 +38,7 @@ def test_each_rule_says_what_its_signal_leads_to(rule: Rule) -> None:
     assert shown == ([rule.leads_to] if rule.display else [])
     row = INCLUSION.needs[rule.leads_to].count_as if rule.leads_to in INCLUSION.needs else rule.leads_to
     assert [value for _, value in said.counted] == ([row] if rule.count else [])
-    assert not said.notices
+    assert not said.problems
     assert bool(said.private_summary) == bool(said.groups)
 
 
@@ -73,8 +73,7 @@ def test_an_ethnic_category_is_read_within_its_code_system_only(system: str, cod
 def test_a_bare_letter_matches_nothing_and_says_that_its_system_is_missing() -> None:
     said = INCLUSION.read("live", {"ethnic_category": {"code": "B"}})
     assert not said.groups
-    assert said.problem
-    assert said.notices == (("signals.ethnic_category.system", "system_missing"),)
+    assert said.problems == (("signals.ethnic_category.system", "system_missing"),)
 
 
 def test_the_code_for_white_british_that_is_often_copied_for_travellers_matches_nothing() -> None:
@@ -174,7 +173,7 @@ def test_several_signals_of_one_group_say_it_once() -> None:
 
 def test_two_kinds_of_interpreter_are_counted_once() -> None:
     said = INCLUSION.read("live", {"snomed": ["204331000000107"], "interpreter_required": True})
-    assert len(said.needs) == 2
+    assert [need.id for need in said.needs] == ["bsl_interpreter"]  # it says more exactly what is needed
     assert said.counted == (("access", "interpreter"),)
 
 
@@ -202,22 +201,19 @@ def test_two_kinds_of_interpreter_are_counted_once() -> None:
 )
 def test_a_bad_value_is_named_by_its_field_and_not_repeated(signals: dict[str, Any], field: str, code: str) -> None:
     said = INCLUSION.read("live", signals)
-    assert said.problem
-    assert said.notices == ((field, code),)
+    assert said.problems == ((field, code),)
     assert not said.groups
 
 
-def test_a_code_that_no_rule_knows_is_left_alone_and_an_unknown_accommodation_is_told() -> None:
+def test_a_code_that_no_rule_knows_is_left_alone() -> None:
     assert INCLUSION.read("live", {"snomed": ["22298006", None]}) == NOTHING
-    said = INCLUSION.read("live", {"accommodation_status": "MA01"})
-    assert said.notices == (("signals.accommodation_status", "unrecognised"),)
-    assert not said.problem
+    assert INCLUSION.read("live", {"accommodation_status": "MA01"}) == NOTHING
 
 
 def test_one_bad_code_does_not_hide_a_good_one() -> None:
     said = INCLUSION.read("live", {"snomed": ["nonsense", 32911000]})
     assert [g.id for g in said.groups] == ["homelessness"]
-    assert said.problem
+    assert said.problems
 
 
 # ---------------------------------------------------------------------------------------- the rules file
@@ -256,7 +252,13 @@ def test_a_group_and_its_signal_are_added_without_code(tmp_path: Path) -> None:
         ("setting_role,ods,RO999,x,homelessness,true,yes,yes,direct,,local", "match"),
         ("setting_role,ods,RO999,x,homelessness,yes,yes,yes,direct,,", "source"),
         ("flag,,is_poor,x,homelessness,yes,yes,yes,direct,,local", "code"),
-        ("postcode_status,,overseas,x,sex_work,yes,yes,no,direct,,local", "display"),
+        ("postcode_status,,overseas,x,homelessness,yes,yes,no,direct,,local", "match"),
+        ("postcode_status,,malformed,x,homelessness,yes,yes,yes,direct,,local", "match"),
+        ("postcode_status,,nowhere,x,homelessness,no,no,no,direct,,local", "code"),
+        ("setting_role,ods,prison,x,homelessness,yes,yes,no,direct,,local", "code"),
+        ("setting_role,,RO999,x,homelessness,yes,yes,no,direct,,local", "system"),
+        ("accommodation_status,datadictionary,HM08,x,homelessness,yes,yes,no,direct,,local", "system"),
+        ("snomed,http://snomed.info/sct,302767002,x,homelessness,yes,yes,no,direct,,local", "system"),
     ],
 )
 def test_a_rule_that_must_not_be_is_refused_with_its_line_and_column(tmp_path: Path, line: str, column: str) -> None:
@@ -265,12 +267,23 @@ def test_a_rule_that_must_not_be_is_refused_with_its_line_and_column(tmp_path: P
         Inclusion.load(RuleFolder(local))
 
 
-@pytest.mark.parametrize(("signal", "code"), [("snomed", "160702009"), ("postcode_status", "address_not_known")])
-def test_what_is_never_read_stays_unread_whatever_a_file_says(tmp_path: Path, signal: str, code: str) -> None:
-    (line,) = [r for r in INCLUSION.rules if (r.signal, r.code) == (signal, code)]
-    before = f"{signal},,{code},{line.term},{line.leads_to},no,no,no"
-    local = changed(tmp_path, "inclusion_signals.csv", (before, before.replace("no,no,no", "yes,yes,no")))
-    with pytest.raises(RuleFileError, match="match: this signal is never read"):
+@pytest.mark.parametrize(
+    ("signal", "code"),
+    [
+        *(("snomed", code) for code in ("160702009", "864131000000100", "449344001", "159799000", "159800001")),
+        ("accommodation_status", "Refuge"),
+        ("setting_role", "RO251"),
+        ("postcode_status", "address_not_known"),
+    ],
+)
+def test_what_is_never_read_stays_unread_whatever_a_file_says_it_leads_to(
+    tmp_path: Path, signal: str, code: str
+) -> None:
+    (rule,) = [r for r in INCLUSION.rules if (r.signal, r.code) == (signal, code)]
+    before = f"{signal},{rule.system},{code},{rule.term},{rule.leads_to},no,no,no"
+    after = f"{signal},{rule.system},{code},{rule.term},homelessness,yes,yes,no"
+    local = changed(tmp_path, "inclusion_signals.csv", (before, after))
+    with pytest.raises(RuleFileError, match=r"match: (this signal is never read|missing data say nothing)"):
         Inclusion.load(RuleFolder(local))
 
 

@@ -24,6 +24,8 @@ def test_a_lead_and_a_resource_are_shown_as_the_organisation_wrote_them(tmp_path
     organisation = Organisation.load(RuleFolder(local))
     assert organisation.leads[0].sentence == "Dr Ada Example, consultant."
     assert organisation.leads[1].name is None
+    local = changed(tmp_path, "organisation.toml", ('contact = ""', 'contact = "lead@example.org"'))
+    assert Organisation.load(RuleFolder(local)).leads[0].sentence == "lead@example.org."
     assert [r.title for r in organisation.resources] == ["Our plan"]
 
 

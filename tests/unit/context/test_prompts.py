@@ -16,7 +16,7 @@ def ids(age: int | None, deciles: tuple[int, ...] | None) -> list[str]:
     return [prompt.id for prompt in PROMPTS.ask(age, deciles)]
 
 
-@pytest.mark.parametrize("age", [None, 0, 12, 13, 17, 18, 99, 130])
+@pytest.mark.parametrize("age", [None, 0, 11, 12, 17, 18, 99, 130])
 @pytest.mark.parametrize("deciles", [None, (0,) * 7, *((d,) * 7 for d in range(1, 11))])
 def test_the_same_questions_are_offered_at_every_age_and_decile(age: int | None, deciles: tuple[int, ...]) -> None:
     assert ids(age, deciles)[:3] == CUES
@@ -28,8 +28,8 @@ def test_the_same_questions_are_offered_at_every_age_and_decile(age: int | None,
     [
         (None, "adult"),
         (0, "parent"),
-        (12, "parent"),
-        (13, "young_person"),
+        (11, "parent"),
+        (12, "young_person"),
         (17, "young_person"),
         (18, "adult"),
         (90, "adult"),
@@ -60,8 +60,9 @@ def test_where_nothing_is_known_the_order_is_that_of_the_file() -> None:
 
 def test_every_question_is_open_plain_and_blames_nobody() -> None:
     for audience in AUDIENCES:
+        assert PROMPTS.asked[audience][0].startswith("Questions ")
         for prompt in PROMPTS.ask_as(audience, None):
             assert prompt.text.endswith("?")
             assert len(prompt.text) <= 120
-            for word in ("deprived", "why did", "fail", "crime", "should", "decile"):
+            for word in ("deprived", "why did", "fail", "crime", "should", "decile", "your home"):
                 assert word not in prompt.text.lower()

@@ -11,12 +11,12 @@ from tests.unit.context.rule_folders import with_lines
 
 DAY = date(2026, 11, 22)
 LOCAL = [
-    "city,City advice,Help with money,Anyone,lad,E06000018,0115 496 0000,,2026-10-01,2027-10-01,the city",
-    "icb,Link workers,Social prescribing,Anyone,icb,E54000060,,https://example.org/link,2026-10-01,2027-10-01,the ICB",
-    "ng,Food bank,Food parcels,Anyone,postcode_area,NG,0115 496 0001,,2026-10-01,2027-10-01,the charity",
-    "old,Closed,Gone,Anyone,lad,E06000018,111,,2024-10-01,2026-11-21,the city",
-    "last,Last day,Still here,Anyone,lad,E06000018,111,,2024-10-01,2026-11-22,the city",
-    "wales,Welsh help,Help,Anyone,wales,,,https://example.org/cymru,2026-10-01,2027-10-01,local",
+    "city,City advice,Help with money,Anyone,,,lad,E06000018,0115 496 0000,,2026-10-01,2027-10-01,the city",
+    "icb,Link workers,Social prescribing,Anyone,,,icb,E54000060,,https://example.org/link,2026-10-01,2027-10-01,it",
+    "ng,Food bank,Food parcels,Anyone,,,postcode_area,NG,0115 496 0001,,2026-10-01,2027-10-01,the charity",
+    "old,Closed,Gone,Anyone,,,lad,E06000018,111,,2024-10-01,2026-11-21,the city",
+    "last,Last day,Still here,Anyone,,,lad,E06000018,111,,2024-10-01,2026-11-22,the city",
+    "wales,Welsh help,Help,Anyone,,,wales,,,https://example.org/cymru,2026-10-01,2027-10-01,local",
 ]
 
 
@@ -47,10 +47,24 @@ def test_another_nation_has_its_own_services_and_an_unknown_home_has_englands(di
 
 @pytest.mark.parametrize(
     ("text", "letters"),
-    [("NG1 1AA", "NG"), (" ng11aa", "NG"), ("B1 1BB", "B"), ("ZZ99 3VZ", "ZZ"), ("", None), (None, None)],
+    [
+        ("NG1 1AA", "NG"),
+        (" ng11aa", "NG"),
+        ("N G1 1AA", "NG"),
+        ("NG1 IAA", "NG"),
+        ("B1 1BB", "B"),
+        ("ZZ99 3VZ", None),
+        ("", None),
+        (None, None),
+    ],
 )
 def test_the_area_of_a_postcode_is_its_first_letters(directory: Directory, text: str, letters: str | None) -> None:
     assert directory.postcode_area(text) == letters
+
+
+def test_an_entry_for_an_age_is_shown_at_that_age_and_where_none_is_known(directory: Directory) -> None:
+    (healthy_start,) = [e for e in directory.entries if e.id == "healthy_start"]
+    assert [healthy_start.is_for(age) for age in (None, 0, 55, 56, 84)] == [True, True, True, False, False]
 
 
 def test_shipped_entries_have_a_source_and_a_date_and_say_that_nobody_checked_them() -> None:
@@ -70,24 +84,28 @@ def test_shipped_entries_have_a_source_and_a_date_and_say_that_nobody_checked_th
     ("line", "column"),
     [
         (
-            "city,Twice,x,Anyone,lad,E06000018,111,,2026-01-01,2027-01-01,s\ncity,a,b,c,uk,,111,,2026-01-01,2027-01-01,s",
+            "city,Twice,x,Anyone,,,lad,E06000018,111,,2026-01-01,2027-01-01,s\ncity,a,b,c,,,uk,,111,,2026-01-01,2027-01-01,s",
             "id",
         ),
-        (",a,b,c,uk,,111,,2026-01-01,2027-01-01,s", "id"),
-        ("x,,b,c,uk,,111,,2026-01-01,2027-01-01,s", "name"),
-        (f"x,{'a' * 81},b,c,uk,,111,,2026-01-01,2027-01-01,s", "name"),
-        ("x,a,b,c,mars,,111,,2026-01-01,2027-01-01,s", "area"),
-        ("x,a,b,c,lad,Nottingham,111,,2026-01-01,2027-01-01,s", "area_code"),
-        ("x,a,b,c,uk,E06000018,111,,2026-01-01,2027-01-01,s", "area_code"),
-        ("x,a,b,c,uk,,,,2026-01-01,2027-01-01,s", "phone"),
-        ("x,a,b,c,uk,,call us,,2026-01-01,2027-01-01,s", "phone"),
-        ("x,a,b,c,uk,,,http://example.org,2026-01-01,2027-01-01,s", "url"),
-        ("x,a,b,c,uk,,,javascript:alert(1),2026-01-01,2027-01-01,s", "url"),
-        ("x,a,b,c,uk,,,https://,2026-01-01,2027-01-01,s", "url"),
-        ("x,a,b,c,uk,,111,,01/01/2026,2027-01-01,s", "reviewed"),
-        ("x,a,b,c,uk,,111,,2026-01-01,,s", "review_by"),
-        ("x,a,b,c,uk,,111,,2026-01-01,2025-01-01,s", "review_by"),
-        ("x,a,b,c,uk,,111,,2026-01-01,2027-01-01,", "source"),
+        (",a,b,c,,,uk,,111,,2026-01-01,2027-01-01,s", "id"),
+        ("x,,b,c,,,uk,,111,,2026-01-01,2027-01-01,s", "name"),
+        (f"x,{'a' * 61},b,c,,,uk,,111,,2026-01-01,2027-01-01,s", "name"),
+        ("x,a,b,c,,,mars,,111,,2026-01-01,2027-01-01,s", "area"),
+        ("x,a,b,c,,,lad,Nottingham,111,,2026-01-01,2027-01-01,s", "area_code"),
+        ("x,a,b,c,,,uk,E06000018,111,,2026-01-01,2027-01-01,s", "area_code"),
+        ("x,a,b,c,,,uk,,,,2026-01-01,2027-01-01,s", "phone"),
+        ("x,a,b,c,,,uk,,call us,,2026-01-01,2027-01-01,s", "phone"),
+        ("x,a,b,c,,,uk,,,http://example.org,2026-01-01,2027-01-01,s", "url"),
+        ("x,a,b,c,,,uk,,,javascript:alert(1),2026-01-01,2027-01-01,s", "url"),
+        ("x,a,b,c,,,uk,,,https://,2026-01-01,2027-01-01,s", "url"),
+        ("x,a,b,c,old,,uk,,111,,2026-01-01,2027-01-01,s", "from_age"),
+        ("x,a,b,c,,131,uk,,111,,2026-01-01,2027-01-01,s", "to_age"),
+        ("x,a,b,c,,,uk,,,https://user@example.org/,2026-01-01,2027-01-01,s", "url"),
+        ("x,a,b,c,,,uk,,,https://example.org/our plan,2026-01-01,2027-01-01,s", "url"),
+        ("x,a,b,c,,,uk,,111,,01/01/2026,2027-01-01,s", "reviewed"),
+        ("x,a,b,c,,,uk,,111,,2026-01-01,,s", "review_by"),
+        ("x,a,b,c,,,uk,,111,,2026-01-01,2025-01-01,s", "review_by"),
+        ("x,a,b,c,,,uk,,111,,2026-01-01,2027-01-01,", "source"),
     ],
 )
 def test_an_entry_that_could_not_be_shown_is_refused_with_its_line_and_column(

@@ -15,8 +15,8 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}{% 
 VOID = {"meta", "link", "input", "img", "br"}
 PAGES = {name: render_card(view) for name, view in VIEWS.items()} | {
     "ask": render_ask(),
-    "ask, a problem": render_ask("Type the postcode."),
-    "ask, a problem elsewhere": render_ask("Type the age as a number.", "age"),
+    "ask, a problem": render_ask("postcode", is_demonstration=True),
+    "ask, a problem elsewhere": render_ask("age"),
     "gone": render_gone(),
     "no card": render_not_found(),
 }
@@ -101,17 +101,20 @@ def test_the_main_heading_is_the_sentence_about_the_area_and_the_second_sentence
 
 def test_every_sentence_of_a_full_view_is_on_its_card_in_the_order_in_which_it_is_read() -> None:
     text = " ".join(Reader(PAGES["full"]).text_of("main")[0].split())
-    bars = [part for bar in FULL.bars for part in (bar.label, bar.sentence)]
-    lines = [
-        part
-        for group in (FULL.clinical_areas, FULL.signposts, FULL.leads, FULL.resources, FULL.private)
-        for line in group
-        for part in (line.title, line.text, line.phone, line.note)
-        if part
+    bars = [part for bar in FULL.bars for part in (bar.label, bar.gloss, bar.sentence) if part]
+
+    def of(*groups: tuple[Line, ...]) -> list[str]:
+        lines = [line for group in groups for line in group]
+        return [part for line in lines for part in (line.title, line.text, line.phone, line.note) if part]
+
+    said = [
+        *(FULL.notice, FULL.summary, FULL.second, FULL.never, FULL.gloss, FULL.core20, FULL.core20_detail),
+        *(*FULL.cautions, *bars, *FULL.area, FULL.asked, FULL.asked_note, *FULL.cues, *FULL.follow_ups),
+        *(*of(FULL.signposts), FULL.more_signposts, FULL.offer_note, *of(FULL.clinical_areas)),
+        *(*of(FULL.leads, FULL.resources, FULL.private), FULL.source),
     ]
-    said = [FULL.summary, FULL.second, FULL.gloss, FULL.core20, FULL.core20_detail, *FULL.cautions, *bars, *FULL.area]
     place = 0
-    for sentence in [*said, *FULL.cues, *FULL.follow_ups, *lines, FULL.source]:
+    for sentence in said:
         place = text.index(sentence, place) + len(sentence)
 
 
@@ -184,10 +187,6 @@ def test_a_hostile_string_in_any_field_stays_text() -> None:
         hostile, harmless = (Reader(render_card(replace(view, **{place.name: value}))) for value in values)
         assert hostile.elements == harmless.elements, place.name
         assert "alert(1)" in str(hostile.texts)
-
-
-def test_a_hostile_problem_stays_text() -> None:
-    assert Reader(render_ask(HOSTILE)).elements == Reader(render_ask("a")).elements
 
 
 def test_a_sign_that_cannot_be_sent_costs_one_sign_and_not_the_card() -> None:
@@ -276,14 +275,15 @@ def test_the_page_to_try_asks_for_three_things_and_sends_them_in_a_body() -> Non
     inputs = [a for tag, a in reader.elements if tag == "input"]
     assert [a["name"] for a in inputs] == ["postcode", "specialty", "age"]
     assert all(a["autocomplete"] == "off" and "value" not in a for a in inputs)
-    assert "demonstration" in PAGES["ask"].decode()
+    assert "trying it out" in PAGES["ask"].decode()
+    assert "demonstration data" in PAGES["ask, a problem"].decode()
     assert "Nothing that you type here is recorded." in PAGES["ask"].decode()
 
 
 def test_a_problem_is_said_in_the_title_at_the_top_and_at_its_field() -> None:
     reader = Reader(PAGES["ask, a problem elsewhere"])
     assert reader.text_of("title") == ["Error: Try a postcode - IMD Lens"]
-    assert reader.text_of("main")[0].count("Type the age as a number.") == 2
+    assert reader.text_of("main")[0].count("Enter an age in years, such as 54") == 2
     marked = [a["name"] for tag, a in reader.elements if tag == "input" and a.get("aria-invalid") == "true"]
     assert marked == ["age"]
 

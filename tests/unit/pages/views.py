@@ -24,7 +24,7 @@ def side(decile: int) -> str:
 def bars(*deciles: int | None) -> tuple[Bar, ...]:
     """The seven parts of deprivation."""
     return tuple(
-        Bar(part, d, f"{side(d).capitalize()} in 10 areas." if d else "Not known for this area.")
+        Bar(part, d, f"{side(d).capitalize()} in 10 areas." if d else "Not known for this area.", f"what {part} is")
         for part, d in zip(PARTS, deciles, strict=True)
     )
 
@@ -33,6 +33,12 @@ def english(decile: int) -> CardView:
     """An area in England with nothing else to say of it."""
     inside = decile <= 2
     return CardView(
+        notice="",
+        never="Do not use this to set priority.",
+        asked="Questions that help",
+        asked_note="",
+        offer_note="For the service.",
+        more_signposts="",
         summary=f"This home postcode is in an area {side(decile)} in 10 areas in England.",
         second=SECOND,
         gloss=GLOSS,
@@ -65,6 +71,9 @@ NO_REASON = "There is no postcode to look up."
 
 FULL = replace(
     english(1),
+    notice="Demonstration data: most postcodes are not in it.",
+    asked_note="Ask the child too.",
+    more_signposts="There is more in the directory.",
     summary="This is an old postcode, so please check it: its area is more deprived than about 9 in 10 in England.",
     cautions=(
         "This postcode is no longer in use. Please check the address.",
