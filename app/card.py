@@ -195,7 +195,14 @@ def _clinical_areas(codes: _Codes, rules: Rules) -> list[Line]:
 def _signposts(codes: _Codes, rules: Rules) -> list[Line]:
     known = {entry.id: entry for entry in rules.book.signposts.entries}
     entries = [known[name] for name in codes.signposts if name in known]
-    return [Line(e.name, f"{e.what}.", e.url, e.phone, f"For: {_lower(e.for_whom)}. {_checked(e)}") for e in entries]
+    return [
+        Line(e.name, _ended(e.what), e.url, e.phone, f"For: {_lower(_ended(e.for_whom))} {_checked(e)}")
+        for e in entries
+    ]
+
+
+def _ended(words: str) -> str:
+    return words if words.endswith(".") else f"{words}."
 
 
 def _checked(entry: Signpost) -> str:

@@ -306,6 +306,8 @@ def _check_code(rule: Rule, row: Row) -> None:
         raise row.wrong("code", f"is none of {', '.join(get_args(Status))}")
     if rule.signal == "postcode_status" and rule.match and rule.code != HOMELESS_STATUS:
         raise row.wrong("match", "missing data say nothing of a person")
+    if rule.code == HOMELESS_STATUS and not (rule.count and rule.leads_to == "homelessness"):
+        raise row.wrong("count", "must be yes, for homelessness: the audit of published tables counts on it")
 
 
 def has_check_digit(code: str) -> bool:

@@ -236,6 +236,15 @@ def test_a_group_and_its_signal_are_added_without_code(tmp_path: Path) -> None:
     assert not said.counted
 
 
+@pytest.mark.parametrize("after", ["homelessness,yes,yes,no", "drugs_and_alcohol,yes,yes,yes"])
+def test_no_fixed_abode_is_counted_as_homelessness_whatever_a_file_says(tmp_path: Path, after: str) -> None:
+    before = "no_fixed_abode,No fixed abode (ZZ99 3VZ),homelessness,yes,yes,yes"
+    changes = (before, f"no_fixed_abode,No fixed abode (ZZ99 3VZ),{after}")
+    local = changed(tmp_path, "inclusion_signals.csv", changes)
+    with pytest.raises(RuleFileError, match="the audit of published tables counts on it"):
+        Inclusion.load(RuleFolder(local))
+
+
 @pytest.mark.parametrize(
     ("line", "column"),
     [
