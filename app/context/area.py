@@ -5,7 +5,7 @@ Every sentence is made once, when the rules are read: an area only picks from th
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.context.files import RuleFileError, RuleFolder, Table, filled
 from app.lookup.deprivation import DOMAINS
@@ -38,6 +38,12 @@ class AreaRules:
     domains: Mapping[str, tuple[AreaFact, ...]]  # by decile less one, in the order in which they are shown
     measures: Mapping[str, tuple[AreaFact, ...]]  # by share 0 to 100, and FEW last
     rural: tuple[AreaFact, AreaFact]  # urban, rural
+    _in_order: tuple[tuple[int, tuple[AreaFact, ...]], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Where each domain stands among DOMAINS."""
+        places = {name: place for place, name in enumerate(DOMAINS)}
+        object.__setattr__(self, "_in_order", tuple((places[d], said) for d, said in self.domains.items()))  # type: ignore[index]
 
     @classmethod
     def load(cls, folder: RuleFolder) -> "AreaRules":
@@ -79,10 +85,7 @@ class AreaRules:
         is_rural: bool | None,
     ) -> tuple[AreaFact, ...]:
         """What is known of an area: `deciles` as in DOMAINS, 0 not known; `shares` in percent, FEW or None."""
-        facts = []
-        if deciles is not None:
-            known: dict[str, int] = dict(zip(DOMAINS, deciles, strict=True))
-            facts = [said[d - 1] for name, said in self.domains.items() if (d := known[name])]
+        facts = [said[d - 1] for place, said in self._in_order if (d := deciles[place])] if deciles else []
         for name, said in self.measures.items():
             if (share := shares.get(name)) is not None:
                 facts.append(said[share])

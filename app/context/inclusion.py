@@ -4,18 +4,16 @@ Pure, and on the path of every request with signals. What was sent is read in me
 whose rule does not match is dropped unread. Nothing that was sent is repeated in a notice.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, get_args
 
 from app.context.files import Row, RuleFileError, RuleFolder
 from app.context.notices import Notice
+from app.context.signals import FLAGS, ROLE, SNOMED, SYSTEMS, Key, normal, read_signals
 from app.lookup.deprivation import Status
 
-SIGNALS: Final = ("snomed", "accommodation_status", "ethnic_category", "setting_role", "postcode_status", "flag")
-FLAGS: Final = ("interpreter_required", "accessible_format_required", "travel_support_required")
-ETHNIC_SYSTEMS: Final = ("england", "wales", "scotland", "northern_ireland")
 STRENGTHS: Final = ("direct", "indirect", "related", "weak", "outdated", "never")
 # Never shown and never counted, whatever a rules file says: being known for it can cost a person their safety.
 NEVER: Final = frozenset({"sex_work", "refuge", "immigration_detention", "modern_slavery"})
@@ -30,21 +28,10 @@ NEVER_READ: Final = frozenset(
 )
 # The one status that says something of a person: whatever else is amiss with a postcode is missing data.
 HOMELESS_STATUS: Final = "no_fixed_abode"
-SYSTEMS: Final[Mapping[str, Collection[str]]] = {
-    "snomed": ("",),
-    "accommodation_status": ("data_dictionary", "asc_cld"),
-    "ethnic_category": ETHNIC_SYSTEMS,
-    "setting_role": ("ods",),
-    "postcode_status": ("",),
-    "flag": ("",),
-}
 # The groups that a published table has a row for: each went through the audit of what is published.
 COUNTED: Final = ("homelessness", "drugs_and_alcohol", "vulnerable_migrant", "gypsy_roma_traveller", "justice")
 COUNTED_NEEDS: Final = ("interpreter",)
 
-_SNOMED: Final = re.compile(r"[1-9][0-9]{5,17}")
-_ROLE: Final = re.compile(r"RO[0-9]{1,4}")
-_LONGEST: Final = 100  # characters of a text that may be a category's name
 _COLUMNS: Final = (
     "signal", "system", "code", "term", "leads_to", "match", "display", "count", "strength", "note", "source",
 )  # fmt: skip
@@ -100,13 +87,6 @@ class Included(NamedTuple):
 NOTHING: Final = Included((), (), None, (), ())
 
 
-class _Sent(NamedTuple):
-    """Signals as keys into the rules."""
-
-    keys: list[tuple[str, str, str]]
-    problems: list[Notice]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Inclusion:
     """The rules of one version."""
@@ -115,14 +95,18 @@ class Inclusion:
     needs: Mapping[str, Need]
     rules: tuple[Rule, ...]
     no_fixed_abode: str
-    _matched: Mapping[tuple[str, str, str], Rule] = field(repr=False)
+    _matched: Mapping[Key, Rule] = field(repr=False)
+    _rows: Mapping[str, tuple[str, str]] = field(init=False, repr=False)  # of the published tables, by group or need
     silent: Mapping[Status, Included] = field(init=False, repr=False)  # what a record without signals says
 
     def __post_init__(self) -> None:
         """What each status says by itself, once."""
+        rows = {name: ("inclusion", name) for name in self.groups}
+        rows |= {name: ("access", need.count_as or "") for name, need in self.needs.items()}
+        object.__setattr__(self, "_rows", rows)
         silent: dict[Status, Included] = dict.fromkeys(get_args(Status), NOTHING)
         if rule := self._matched.get(("postcode_status", "", HOMELESS_STATUS)):
-            silent[HOMELESS_STATUS] = self._said([rule], HOMELESS_STATUS, ())
+            silent[HOMELESS_STATUS] = self.said([rule], HOMELESS_STATUS)
         object.__setattr__(self, "silent", silent)
 
     @classmethod
@@ -146,7 +130,7 @@ class Inclusion:
             raise RuleFileError(f"{table.where}, instead_of: there is no need {', '.join(map(str, unknown))}.")
         rules = _rules(folder, groups, needs)
         keyed = {(r.signal, r.system, r.code): r for r in rules}
-        matched = {_normal(key): rule for key, rule in keyed.items() if rule.match}
+        matched = {normal(key): rule for key, rule in keyed.items() if rule.match}
         return cls(groups, needs, tuple(rules), no_fixed_abode, matched)
 
     def read(
@@ -161,95 +145,42 @@ class Inclusion:
             return NOTHING
         if signals is None and ethnic_category is None:
             return self.silent[status]
-        sent = self._sent(signals or {}, ethnic_category)
-        matched = [r for key in (("postcode_status", "", status), *sent.keys) if (r := self._matched.get(key))]
-        return self._said(matched, status, tuple(sent.problems))
+        keys, problems = read_signals(signals or {}, ethnic_category)
+        if status == HOMELESS_STATUS:
+            keys.append(("postcode_status", "", HOMELESS_STATUS))
+        get = self._matched.get
+        said = _said(self, tuple([rule for key in keys if (rule := get(key))]), status)
+        return said._replace(problems=tuple(problems)) if problems else said
 
-    def _said(self, matched: Sequence[Rule], status: Status, problems: tuple[Notice, ...]) -> Included:
-        if not matched and not problems:
+    def said(self, matched: Sequence[Rule], status: Status) -> Included:
+        """What follows from the rules that matched."""
+        if not matched:
             return NOTHING
         shown = {rule.leads_to for rule in matched if rule.display}
         counted = {rule.leads_to for rule in matched if rule.count}
-        groups = tuple(g for g in self.groups.values() if g.id in shown)
+        groups = [self.groups[name] for name in self._in_order(shown) if name in self.groups]
+        needs = [self.needs[name] for name in self._in_order(shown) if name in self.needs]
+        if len(needs) > 1:
+            covered = {need.instead_of for need in needs}
+            needs = [need for need in needs if need.id not in covered]
+        # A dict, since two kinds of interpreter are one row.
+        rows = dict.fromkeys(self._rows[name] for name in self._in_order(counted))
         sentences = [self.sentence(group, status) for group in groups]
-        covered = {self.needs[name].instead_of for name in shown & self.needs.keys()}
-        rows = {self.needs[n].count_as for n in counted & self.needs.keys()}
-        dimensions = [("inclusion", g) for g in self.groups if g in counted]
-        dimensions += [("access", row) for row in COUNTED_NEEDS if row in rows]
-        return Included(
-            tuple(n for n in self.needs.values() if n.id in shown and n.id not in covered),
-            groups,
-            " ".join(sentences) or None,
-            tuple(dimensions),
-            problems,
-        )
+        return Included(tuple(needs), tuple(groups), " ".join(sentences) or None, tuple(rows), ())
+
+    def _in_order(self, names: Collection[str]) -> Collection[str]:
+        """Names of groups and needs in the order of the rules."""
+        return names if len(names) < 2 else [name for name in self._rows if name in names]
 
     def sentence(self, group: Group, status: Status) -> str:
         """What is said of a group, in private: of homelessness, whether the postcode itself says so."""
         return self.no_fixed_abode if group.id == "homelessness" and status == "no_fixed_abode" else group.sentence
 
-    # Each reader below adds keys, and a notice where a value is bad or not known to the rules.
 
-    def _sent(self, signals: Mapping[str, Any], ethnic_category: Mapping[str, Any] | None) -> _Sent:
-        sent = _Sent([], [])
-        self._read_each(sent, "snomed", signals.get("snomed"), "", _SNOMED)
-        self._read_each(sent, "setting_role", signals.get("setting_roles"), "ods", _ROLE)
-        self._read_accommodation(sent, signals.get("accommodation_status"))
-        self._read_ethnic_category(sent, signals.get("ethnic_category"), quietly=False)
-        # The contact's own is judged where contacts are read: here it is only used.
-        self._read_ethnic_category(sent, ethnic_category, quietly=True)
-        for name in FLAGS:
-            value = signals.get(name)
-            if value is True:
-                sent.keys.append(("flag", "", name))
-            elif value is not None and value is not False:
-                sent.problems.append(Notice(f"signals.{name}", "not_true_or_false"))
-        return sent
-
-    def _read_each(self, sent: _Sent, signal: str, values: Any, system: str, shape: re.Pattern[str]) -> None:
-        bad = False
-        for value in values or ():
-            text = str(value) if type(value) is int and abs(value) < 10**18 else value
-            text = text.strip().upper() if isinstance(text, str) and text.isascii() else ""
-            if shape.fullmatch(text):
-                sent.keys.append((signal, system, text))
-            else:
-                bad = bad or value is not None
-        if bad:
-            name = "setting_roles" if signal == "setting_role" else signal
-            sent.problems.append(Notice(f"signals.{name}", "not_a_code"))
-
-    def _read_accommodation(self, sent: _Sent, value: Any) -> None:
-        if value is None:
-            return
-        if not isinstance(value, str) or not 0 < len(value.strip()) <= _LONGEST:
-            sent.problems.append(Notice("signals.accommodation_status", "not_a_code"))
-            return
-        word = " ".join(value.split()).upper()
-        # No notice where it is not listed: its absence would tell that it is, to whoever may not see groups.
-        sent.keys.extend(("accommodation_status", system, word) for system in SYSTEMS["accommodation_status"])
-
-    def _read_ethnic_category(self, sent: _Sent, value: Mapping[str, Any] | None, *, quietly: bool) -> None:
-        if value is None or (value.get("code") is None and value.get("system") is None):
-            return
-        system, code = value.get("system"), value.get("code")
-        system = system.strip().lower() if isinstance(system, str) and system.isascii() else None
-        if system not in ETHNIC_SYSTEMS:  # one letter means different things in different nations
-            problem = "system_missing" if value.get("system") is None else "unknown_value"
-            if not quietly:
-                sent.problems.append(Notice("signals.ethnic_category.system", problem))
-        elif isinstance(code, str) and code.strip() and code.isascii():
-            sent.keys.append(("ethnic_category", system, code.strip().upper()))
-        elif not quietly and code is not None and type(code) is not int:
-            sent.problems.append(Notice("signals.ethnic_category.code", "not_a_code"))
-
-
-def _normal(key: tuple[str, str, str]) -> tuple[str, str, str]:
-    """A rule's key as the readers write it: without regard to case and spaces."""
-    signal, system, code = key
-    if signal in ("postcode_status", "flag"):
-        return key
-    return (signal, system, " ".join(code.split()).upper())
+# What is kept is which rules matched together, and not of whom.
+@lru_cache(maxsize=4096)
+def _said(inclusion: Inclusion, matched: tuple[Rule, ...], status: Status) -> Included:
+    return inclusion.said(matched, status)
 
 
 def _rules(folder: RuleFolder, groups: Mapping[str, Group], needs: Mapping[str, Need]) -> list[Rule]:
@@ -257,7 +188,7 @@ def _rules(folder: RuleFolder, groups: Mapping[str, Group], needs: Mapping[str, 
     seen = set()
     for row in folder.rows("inclusion_signals.csv", _COLUMNS):
         rule = Rule(
-            row.choice("signal", SIGNALS),
+            row.choice("signal", SYSTEMS),
             row.values["system"],
             row.text("code"),
             row.text("term"),
@@ -269,7 +200,7 @@ def _rules(folder: RuleFolder, groups: Mapping[str, Group], needs: Mapping[str, 
             row.values["note"],
             row.text("source"),
         )
-        if (key := _normal((rule.signal, rule.system, rule.code))) in seen:
+        if (key := normal((rule.signal, rule.system, rule.code))) in seen:
             raise row.wrong("code", "stands twice")
         seen.add(key)
         _check_code(rule, row)
@@ -296,9 +227,9 @@ def _check_code(rule: Rule, row: Row) -> None:
     if rule.system not in SYSTEMS[rule.signal]:
         known = ", ".join(SYSTEMS[rule.signal])
         raise row.wrong("system", f"must be {known}: a bare code means different things" if known else "must be empty")
-    if rule.signal == "snomed" and not (_SNOMED.fullmatch(rule.code) and has_check_digit(rule.code)):
+    if rule.signal == "snomed" and not (SNOMED.fullmatch(rule.code) and has_check_digit(rule.code)):
         raise row.wrong("code", "is not a SNOMED CT concept id: its check digit is wrong")
-    if rule.signal == "setting_role" and not _ROLE.fullmatch(rule.code.upper()):
+    if rule.signal == "setting_role" and not ROLE.fullmatch(rule.code.upper()):
         raise row.wrong("code", "is not an ODS role, RO and digits")
     if rule.signal == "flag" and rule.code not in FLAGS:
         raise row.wrong("code", f"is none of {', '.join(FLAGS)}")

@@ -6,7 +6,8 @@ from typing import Any, get_args
 import pytest
 
 from app.context.files import RuleFileError, RuleFolder
-from app.context.inclusion import COUNTED, COUNTED_NEEDS, FLAGS, NEVER, NOTHING, Inclusion, Rule, has_check_digit
+from app.context.inclusion import COUNTED, COUNTED_NEEDS, NEVER, NOTHING, Inclusion, Rule, has_check_digit
+from app.context.signals import FLAGS
 from app.counts.tables import ACCESS_NEEDS, INCLUSION_GROUPS
 from app.lookup.deprivation import Status
 from tests.unit.context.rule_folders import changed, with_lines
