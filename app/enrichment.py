@@ -29,9 +29,6 @@ class Question(NamedTuple):
     context_on: date | None = None  # the day for which context is asked, None where it is not
 
 
-_POSTCODE_ALONE: Final = (None, None, False, None)
-
-
 class Standing(NamedTuple):
     """How an area stands in one edition. Decile 1 and quintile 1 are the most deprived."""
 
@@ -108,9 +105,9 @@ def enrich(question: Question, index: Index, rules: Rules) -> Enrichment:
     return _answer(question, finding, slot, domains, index, rules)
 
 
-def enrich_each(questions: Sequence[Question], index: Index, rules: Rules) -> list[Enrichment]:
-    """`enrich` for every question of a batch, looked up together."""
-    findings, slots = index.each([question.postcode for question in questions])
+def enrich_each(questions: Sequence[Question | str | None], index: Index, rules: Rules) -> list[Enrichment]:
+    """`enrich` for every question of a batch, looked up together. A postcode stands for a `Question` of it alone."""
+    findings, slots = index.each([q.postcode if isinstance(q, Question) else q for q in questions])
     domains = index.domains_each(slots, rules.core20_edition)
     minded = index.rural_each(slots) | (slots > rules.oldest_new) | (not rules.book.cautions.has_no_places)
     extent, silent = _extent(index), rules.book.inclusion.silent
@@ -118,8 +115,10 @@ def enrich_each(questions: Sequence[Question], index: Index, rules: Rules) -> li
     for question, finding, slot, values, minds in zip(
         questions, findings, slots.tolist(), domains, minded.tolist(), strict=True
     ):
-        if minds or question[1:] != _POSTCODE_ALONE:
+        if isinstance(question, Question):
             answers.append(_answer(question, finding, slot, values, index, rules))
+        elif minds:
+            answers.append(_answer(Question(question), finding, slot, values, index, rules))
         else:  # most of a batch: what `_answer` comes to, in as few steps as can be
             reading = _read_plainly(finding, extent, rules)
             answers.append(Enrichment(reading, values, None, slot & layout.AREA, silent[reading.postcode_status]))

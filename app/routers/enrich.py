@@ -104,8 +104,6 @@ async def enrich_batch(request: Request) -> Response:
 
 
 def _question(record: EnrichRequest) -> Question:
-    if len(record) == 1:
-        return Question(record["postcode"])
     include = record.get("include") or ()
     day = today() if "context" in include else None
     return Question(record["postcode"], record.get("contact"), record.get("signals"), "area" in include, day)
@@ -145,22 +143,18 @@ class _Answerer:
 
     async def _answered(self, requests: list[EnrichRequest], places: Sequence[int]) -> list[bytes]:
         """Records' answers as JSON."""
-        answers = enrich_each([_question(r) for r in requests], self.index, self.rules)
-        asked = [
-            Asked(contact, answer, self.key, place)
-            for record, answer, place in zip(requests, answers, places, strict=True)
-            if (contact := record.get("contact")) is not None
-        ]
-        receipts = iter(await _receipts(self.request, self.index, asked) if asked else ())
+        questions = [r["postcode"] if len(r) == 1 else _question(r) for r in requests]
+        answers = enrich_each(questions, self.index, self.rules)
+        receipts = [NO_CONTACT] * len(answers)
+        counted = [row for row, r in enumerate(requests) if len(r) > 1 and r.get("contact") is not None]
+        if counted:
+            asked = [Asked(requests[row]["contact"] or {}, answers[row], self.key, places[row]) for row in counted]
+            for row, receipt in zip(counted, await _receipts(self.request, self.index, asked), strict=True):
+                receipts[row] = receipt
+        release, rules, may_see_groups = self.index.release, self.rules, self.may_see_groups
         return [
-            render(
-                answer,
-                next(receipts) if record.get("contact") is not None else NO_CONTACT,
-                self.index.release,
-                self.rules,
-                may_see_groups=self.may_see_groups,
-            )
-            for record, answer in zip(requests, answers, strict=True)
+            render(answer, receipt, release, rules, may_see_groups=may_see_groups)
+            for answer, receipt in zip(answers, receipts, strict=True)
         ]
 
     async def _answered_apart(self, records: list[Any], start: int) -> list[bytes]:

@@ -80,6 +80,8 @@ def test_a_batch_is_enriched_like_each_of_its_postcodes(index: Index, rules: Rul
     )
     def check(asked: list[tuple[str | None, bool]]) -> None:
         questions = [Question(text, with_area=area) for text, area in asked]
+        alone = [q if q.with_area else q.postcode for q in questions]
+        assert enrich_each(alone, index, rules) == enrich_each(questions, index, rules)
         assert enrich_each(questions, index, rules) == [enrich(question, index, rules) for question in questions]
 
     check()
