@@ -52,7 +52,7 @@ def main() -> None:
         area = _script(
             Path(scripts) / "area.lua", [json.dumps({"postcode": p, "include": ["area"]}) for p in picked[:_SINGLES]]
         )
-        asked = {"include": ["context", "area"], "signals": _SIGNALS}
+        asked = {"include": ["context"], "signals": _SIGNALS}
         context = _script(
             Path(scripts) / "context.lua", [json.dumps({"postcode": p, **asked}) for p in picked[:_SINGLES]]
         )

@@ -28,8 +28,9 @@ class Prompts:
 
     asked: Mapping[str, tuple[str, str | None]]  # by audience: what stands above the questions, and a note to them
     _audience_of_age: tuple[str, ...] = field(repr=False)
+    _domains: tuple[tuple[int, ...], ...] = field(repr=False)  # of each follow-up, as places in DOMAINS
     _cues: Mapping[str, tuple[Prompt, ...]] = field(repr=False)
-    _follow_ups: Mapping[str, tuple[tuple[Prompt, tuple[int, ...]], ...]] = field(repr=False)
+    _follow_ups: Mapping[str, tuple[Prompt, ...]] = field(repr=False)
 
     @classmethod
     def load(cls, folder: RuleFolder) -> "Prompts":
@@ -49,12 +50,10 @@ class Prompts:
         return cls(
             {a.text("id"): (a.text("asked"), a.optional("note")) for a in audiences},
             _audiences(table.where, audiences),
+            tuple(ordered_by),
             {a: tuple(Prompt(c.text("id"), "cue", None, c.text(a)) for c in cues) for a in AUDIENCES},
             {
-                a: tuple(
-                    (Prompt(f.text("id"), "follow_up", f.text("name"), f.text(a)), domains)
-                    for f, domains in zip(follow_ups, ordered_by, strict=True)
-                )
+                a: tuple(Prompt(f.text("id"), "follow_up", f.text("name"), f.text(a)) for f in follow_ups)
                 for a in AUDIENCES
             },
         )
@@ -69,23 +68,27 @@ class Prompts:
 
     def ask_as(self, audience: str, deciles: tuple[int, ...] | None) -> tuple[Prompt, ...]:
         """`ask` of an audience; KeyError where there is no such."""
-        return _ordered(self, audience, deciles)
+        if deciles is None:
+            return self.in_order(audience, range(len(self._domains)))
+        return _ordered(self, audience, tuple([_most_deprived(domains, deciles) for domains in self._domains]))
 
-    def _ordered(self, audience: str, deciles: tuple[int, ...] | None) -> tuple[Prompt, ...]:
+    def in_order(self, audience: str, order: Sequence[int]) -> tuple[Prompt, ...]:
+        """Three cues, then the follow-ups in this order."""
         follow_ups = self._follow_ups[audience]
-        if deciles is not None:
-            follow_ups = tuple(sorted(follow_ups, key=lambda f: _most_deprived(f[1], deciles)))
-        return (*self._cues[audience], *(prompt for prompt, _ in follow_ups))
-
-
-# One trust's patients live in some hundred kinds of area.
-@lru_cache(maxsize=8192)
-def _ordered(prompts: Prompts, audience: str, deciles: tuple[int, ...] | None) -> tuple[Prompt, ...]:
-    return prompts._ordered(audience, deciles)  # noqa: SLF001 - the cache of this very module
+        return (*self._cues[audience], *[follow_ups[place] for place in order])
 
 
 def _most_deprived(domains: tuple[int, ...], deciles: Sequence[int]) -> int:
-    return min((deciles[d] or _UNKNOWN for d in domains), default=_UNKNOWN)
+    if len(domains) == 1:
+        return deciles[domains[0]] or _UNKNOWN
+    return min([deciles[d] or _UNKNOWN for d in domains])
+
+
+# What is kept is no area, only how its domains stand to each other.
+@lru_cache(maxsize=8192)
+def _ordered(prompts: Prompts, audience: str, stands: tuple[int, ...]) -> tuple[Prompt, ...]:
+    """Cues, then follow-ups by how deprived their domains are; in the order of the file where that is alike."""
+    return prompts.in_order(audience, sorted(range(len(stands)), key=stands.__getitem__))
 
 
 def _audiences(where: str, audiences: list[Table]) -> tuple[str, ...]:
