@@ -53,7 +53,6 @@ class Cautions:
         if set(kinds.words("protected")) != PROTECTED:
             raise RuleFileError(f"{kinds.where}, protected: must be {', '.join(sorted(PROTECTED))}.")
         places: dict[tuple[int, int], set[str]] = {}
-        texts: dict[tuple[int, int], str] = {}
         for row in folder.rows("places.csv", _COLUMNS):
             read = postcode.parse(row.text("postcode"))
             if read.kind != "real" or read.repaired:
@@ -62,18 +61,17 @@ class Cautions:
             row.text("source")
             _day(row.text("reviewed"), f"{row.file}, line {row.line}, reviewed")
             places.setdefault((read.sector, read.unit), set()).add(kind)
-            compact = "".join(row.text("postcode").split()).upper()
-            texts[read.sector, read.unit] = f"{compact[:-3]} {compact[-3:]}"
         shown: dict[str, Caution] = {c: c for c in CAUTIONS}
         known = {
             where: None if kinds & PROTECTED else tuple(c for c in CAUTIONS if c in kinds)
             for where, kinds in places.items()
         }
+        units = postcode.unit_names()
         return cls(
             {shown[name]: sentence for name, sentence in sentences.items()},
             {edition: _month(month, table.where) for edition, month in table.texts("data_to").items()},
             known,
-            {texts[where]: cautions for where, cautions in known.items()},
+            {postcode.sector_name(sector) + units[unit]: cautions for (sector, unit), cautions in known.items()},
             not places,
             None in known.values(),
         )

@@ -26,7 +26,7 @@ def rules(tmp_path: Path) -> Rules:
         "ng5 1pb,student,local,2026-01-01",
         "NG51PB,communal,local,2026-01-01",
         "NG7 2UH,refuge,local,2026-01-01",
-        "HX1 2JZ,prison,ODS,2026-01-01",
+        "\u200bHX1\u00a02JZ\u2060,prison,ODS,2026-01-01",  # as a spreadsheet may hold it
         "B1 1BB,care_home,CQC,2026-01-01",
     )
     return Rules("IoD2025", Rulebook.load(local))
