@@ -37,4 +37,4 @@ def test_rules_wording_manifest_starter_data_and_attribution_are_inside_the_whee
         "app/reference/data/starter/starter_lsoa21.csv",
         "app/reference/data/starter/starter_lsoa11.csv",
     }
-    assert not [n for n in names if n.startswith(("tests/", "docs/", "benchmarks/"))]
+    assert not [n for n in names if n.startswith(("tests/", "docs/", "examples/", "benchmarks/"))]
