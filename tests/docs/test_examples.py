@@ -241,6 +241,7 @@ def test_the_commands_for_a_nightly_file_give_an_answer_for_each_line_and_count_
     commands = commands.replace("-l 5000", "-l 2")  # so that there is more than one part
     nights = []
     for _ in range(2):
+        (tmp_path / "part-zz").write_text("of a night that broke off")
         subprocess.run(["sh", "-c", commands], cwd=tmp_path, check=True)
         nights.append([json.loads(line) for line in (tmp_path / "answers.ndjson").read_text().splitlines()])
     assert [a.get("imd_decile") for a in nights[0]] == [3, 3, 3, None, None]
@@ -338,12 +339,16 @@ def test_where_nobody_listens_there_is_none_within_a_second() -> None:
         assert monotonic() - start < 1
 
 
-def test_a_server_that_never_answers_gives_none() -> None:
+def test_a_server_that_never_answers_gives_none_and_is_not_asked_again() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
         connect(f"http://127.0.0.1:{silent.getsockname()[1]}") as client,
     ):
         assert enrich_or_none(client, "NG1 1AA", None, "silent") is None
+        silent.accept()[0].close()
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 OK = (200, {}, b'{"imd_decile": 3}')
