@@ -9,6 +9,7 @@ from app.context.cautions import Cautions
 from app.context.core20plus5 import ClinicalArea, Core20Plus5
 from app.context.files import RuleFile, RuleFolder
 from app.context.inclusion import Inclusion
+from app.context.offers import Offers
 from app.context.organisation import Organisation
 from app.context.prompts import Prompt, Prompts
 from app.context.signposting import Directory, Signpost
@@ -37,6 +38,7 @@ class Rulebook:
     core20plus5: Core20Plus5
     signposts: Directory
     organisation: Organisation
+    offers: Offers
     files: tuple[RuleFile, ...]
     version: str
 
@@ -56,6 +58,7 @@ class Rulebook:
             Core20Plus5.load(folder),
             Directory.load(folder),
             Organisation.load(folder),
+            Offers.load(folder),
             tuple(folder.files),
             folder.version,
         )

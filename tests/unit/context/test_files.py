@@ -15,7 +15,7 @@ HEAD = "# version: 2026-11-22\n# status: authored\n# source: here\n# sign_off: u
 
 def test_every_shipped_file_says_its_version_status_source_and_who_signs_it_off() -> None:
     book = Rulebook.load()
-    assert len(book.files) == 11
+    assert len(book.files) == 12
     for file in book.files:
         assert file.version
         assert file.status in ("sourced", "authored")
@@ -130,6 +130,8 @@ def test_what_is_not_text_or_not_there_is_refused(tmp_path: Path) -> None:
         ("core20plus5.csv", "340,adult", "34,adult"),
         ("core20plus5.csv", "340,adult,chronic_respiratory_disease,direct", "340,adult,lungs,direct"),
         ("organisation.toml", 'id = "inclusion_health"', 'id = "other"'),
+        ("offers.toml", 'id = "travel"', 'id = "taxi"'),
+        ("offers.toml", "What may make", "What may make" + " and make" * 10),
         ("inclusion.toml", 'count_as = "interpreter"', 'count_as = "easy_read"'),
         ("inclusion.toml", 'instead_of = "interpreter"', 'instead_of = "none"'),
         ("summaries.toml", "{where}, and we have", "{n}, and we have"),

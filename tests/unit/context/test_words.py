@@ -28,6 +28,10 @@ def sentences() -> Iterator[tuple[str, str]]:
         yield group.id, group.sentence
     for need in BOOK.inclusion.needs.values():
         yield need.id, need.sentence
+    for offer in BOOK.offers.each:
+        yield offer.id, offer.sentence
+    for key in ("summary", "everybody", "needed"):
+        yield key, getattr(BOOK.offers, key)
     for key in ("second", "never"):
         yield key, getattr(BOOK.area, key)
 
