@@ -20,6 +20,7 @@ TITLES: Final[Mapping[int, tuple[str, str]]] = {
     403: ("forbidden", "This is closed"),
     404: ("not-found", "There is nothing at this address"),
     405: ("method-not-allowed", "This address does not take this method"),
+    412: ("not-prefetched", "What this hook needs was not sent along"),
     413: ("too-large", "The request is over a limit"),
     415: ("media-type", "The body is not of a media type that is read here"),
     422: ("invalid-request", "The body does not have the expected structure"),

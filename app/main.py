@@ -22,9 +22,18 @@ from app.context.files import RuleFileError
 from app.context.rulebook import Rulebook
 from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.contract.card import CardLink
+from app.contract.cds_hooks import (
+    AppointmentBookRequest,
+    CdsCards,
+    CdsFeedback,
+    CdsFeedbackAnswer,
+    CdsServices,
+    PatientViewRequest,
+)
 from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
 from app.contract.platform import Alive, Ready, Version
 from app.contract.problems import ProblemDetails
+from app.cors import CorsBelow
 from app.counting import Counts, secrets_for_cards, start_counting
 from app.counts.periods import today
 from app.current import CurrentRelease
@@ -32,7 +41,7 @@ from app.enrichment import Rules
 from app.errors import add_handlers
 from app.limits import BodyLimit
 from app.pages.card import STATIC
-from app.routers import breakdowns, card, enrich, platform
+from app.routers import breakdowns, card, cds_hooks, enrich, platform
 from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
 
@@ -49,6 +58,9 @@ priority, predicting attendance, overbooking or discharge.
 _MODELS: Final[list[tuple[type[Any], JsonSchemaMode]]] = [
     (EnrichRequest, "validation"),
     (BatchRequest, "validation"),
+    (PatientViewRequest, "validation"),
+    (AppointmentBookRequest, "validation"),
+    (CdsFeedback, "validation"),
     *(
         (model, "serialization")
         for model in (
@@ -58,6 +70,9 @@ _MODELS: Final[list[tuple[type[Any], JsonSchemaMode]]] = [
             Breakdown,
             ExactCounts,
             CardLink,
+            CdsServices,
+            CdsCards,
+            CdsFeedbackAnswer,
             ProblemDetails,
             Alive,
             Ready,
@@ -116,12 +131,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings, app.state.rules, app.state.current = settings, rules, current
     app.state.intake, app.state.counts = None, Counts(settings)
     add_handlers(app)
-    batches = {"/v1/enrich/batch": settings.max_batch_bytes}
-    app.add_middleware(BodyLimit, most=settings.max_body_bytes, most_at=batches)
+    large = dict.fromkeys(("/v1/enrich/batch", *cds_hooks.LARGE), settings.max_batch_bytes)
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes, most_at=large)
+    if settings.cors_origins:
+        app.add_middleware(CorsBelow, path=cds_hooks.PREFIX, origins=settings.cors_origins.split())
     app.add_middleware(RequestContext)  # added last: the outermost
     app.include_router(enrich.router)
     app.include_router(breakdowns.router)
     app.include_router(card.router)
+    app.include_router(cds_hooks.router)
     app.include_router(platform.router)
     _add_docs(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

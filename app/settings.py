@@ -31,7 +31,7 @@ class Settings(BaseSettings):
         " move from IoD2019 to IoD2025 was not found, so it is yours to set; every answer states it.",
     )
     max_body_bytes: int = Field(64 * 2**10, gt=0, description="A larger body is refused with 413: one record is small.")
-    max_batch_bytes: int = Field(8 * 2**20, gt=0, description="The same for a batch.")
+    max_batch_bytes: int = Field(8 * 2**20, gt=0, description="The same for a batch, and for a CDS Hooks request.")
     max_batch_records: int = Field(
         10_000, gt=0, le=10_000, description="A batch with more records is refused with 413."
     )
@@ -100,6 +100,22 @@ class Settings(BaseSettings):
         pattern=r"^[!-+\--:<-~]+( [!-+\--:<-~]+)*$",
         description="Which pages may show a card in a frame, as `frame-ancestors` of a content security policy: the"
         " address of the EPR's web application. A browser that opens the card by itself needs nothing here.",
+    )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*$",
+        description="The address at which browsers reach this service, without a slash at its end. With it, CDS Hooks"
+        " cards link to their page.",
+    )
+    cds_every_decile: bool = Field(
+        False,
+        description="Whether CDS Hooks also shows a quiet card for deciles 3 to 10 and for other nations.",
+    )
+    cors_origins: str = Field(
+        "",
+        pattern=r"^(https?://[a-z0-9.-]+(:[0-9]{1,5})?( https?://[a-z0-9.-]+(:[0-9]{1,5})?)*)?$",
+        description="Origins whose pages may call the CDS Hooks doors from a browser, separated by spaces. None by"
+        " default: an EPR's server needs nothing here.",
     )
     inclusion_key: SecretStr | None = Field(
         None,

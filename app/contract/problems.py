@@ -42,7 +42,12 @@ _WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
     400: ("The body is not JSON: broken, a key twice, NaN, not UTF-8, or nested too deeply.", None, []),
     401: ("No key was sent, or another.", "A key is needed.", []),
     403: ("Exact counts are closed on this service.", "Exact counts are closed: no key for them is set.", []),
-    404: ("There is no such table, period or sealed month.", None, [{"field": "period", "code": "not_found"}]),
+    404: ("There is no such table, period, sealed month or service.", None, [{"field": "period", "code": "not_found"}]),
+    412: (
+        "The Patient was not prefetched.",
+        "Send the Patient in prefetch.patient.",
+        [{"field": "prefetch.patient", "code": "required"}],
+    ),
     413: ("The body, or the number of records, is over a limit.", "At most 65,536 bytes.", []),
     415: ("The body is of another media type.", "Send application/json or application/x-ndjson.", []),
     422: (

@@ -15,8 +15,9 @@ from app.context.notices import Notice
 from app.contract.card import CardLink
 from app.contract.problems import problems
 from app.counts.periods import today
-from app.enrichment import Question, enrich
+from app.enrichment import Enrichment, Question, enrich
 from app.errors import Problem
+from app.lookup.index import Index
 from app.pages import token
 from app.pages.card import PROBLEMS, Field, render_ask, render_card, render_gone, render_not_found
 from app.routers.enrich import read_record
@@ -95,9 +96,14 @@ def _seal(request: Request, question: Question) -> tuple[str, tuple[Notice, ...]
     """A card's link, and what was noticed about the values that it was made of."""
     index, rules = index_of(request), rules_of(request)
     answer = enrich(question, index, rules)
-    content = pack(question, answer, index, may_see_groups=may_see_groups(request))
-    link = f"card/{token.seal(content, card_secrets_of(request), time.time())}"
+    link = sealed_link(request, question, answer, index, may_see_groups=may_see_groups(request))
     return link, (*answer.reading.warnings, *answer.said.problems)
+
+
+def sealed_link(request: Request, question: Question, answer: Enrichment, index: Index, *, may_see_groups: bool) -> str:
+    """Where an answer's card is for 15 minutes, relative to the service's root. It was asked for with its context."""
+    content = pack(question, answer, index, may_see_groups=may_see_groups)
+    return f"card/{token.seal(content, card_secrets_of(request), time.time())}"
 
 
 def _form(body: bytes) -> Question | Field:

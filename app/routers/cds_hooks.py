@@ -1,0 +1,112 @@
+"""`/cds-services`: CDS Hooks 2.0. Nothing is counted here, and nothing of a request is kept."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Body, Path, Request, Response
+from pydantic_core import to_json
+
+from app.contract.cds_hooks import (
+    AppointmentBookRequest,
+    CdsCards,
+    CdsFeedback,
+    CdsFeedbackAnswer,
+    CdsServices,
+    PatientViewRequest,
+)
+from app.contract.problems import problems
+from app.counts.periods import today
+from app.enrichment import enrich
+from app.errors import Problem
+from app.interop import cds_hooks
+from app.routers.card import sealed_link
+from app.routers.json_body import StrictRoute
+from app.routers.state import index_of, rules_of, settings_of
+
+PREFIX = "/cds-services"
+# A prefetched Patient may hold a photo: these doors take a larger body than a record of our own is.
+LARGE = tuple(f"{PREFIX}/{service.id}" for service in cds_hooks.SERVICES)
+
+router = APIRouter(prefix=PREFIX, tags=["CDS Hooks"], route_class=StrictRoute)
+
+
+@router.get("", summary="CDS Hooks discovery", response_model=CdsServices)
+async def discover() -> Response:
+    """List the services that an EPR may register."""
+    return Response(to_json(cds_hooks.discovery()), media_type="application/json")
+
+
+@router.post(
+    f"/{cds_hooks.CONTEXT.id}",
+    summary="A card about the area of the home postcode",
+    response_model=CdsCards,
+    response_model_exclude_none=True,
+    responses=problems(400, 412, 413, 415, 422, 503),
+)
+async def deprivation_context(request: Request, hook: Annotated[PatientViewRequest, Body()]) -> Response:
+    """Answer `patient-view`: a card in deciles 1 and 2 in England and where the area is not known, else none.
+
+    The home address of the prefetched Patient is looked up. Signals of the Patient neither trigger nor alter a card.
+    Show the record without waiting: carry on after 500 ms.
+    """
+    patient = _patient(hook.prefetch)
+    index, rules, settings = index_of(request), rules_of(request), settings_of(request)
+    question = cds_hooks.question_of(patient, today())
+    answer = enrich(question, index, rules)
+    if not cds_hooks.is_shown(answer.reading, every_decile=settings.cds_every_decile):
+        return _cards()
+    link = None
+    if settings.public_url:
+        link = f"{settings.public_url}/{sealed_link(request, question, answer, index, may_see_groups=False)}"
+    return _cards(cds_hooks.context_card(answer, index.release, rules, str(uuid4()), link))
+
+
+@router.post(
+    f"/{cds_hooks.OFFERS.id}",
+    summary="A card of what to offer with an appointment",
+    response_model=CdsCards,
+    response_model_exclude_none=True,
+    responses=problems(400, 412, 413, 415, 422, 503),
+)
+async def access_offers(request: Request, hook: Annotated[AppointmentBookRequest, Body()]) -> Response:
+    """Answer `appointment-book`: travel, time, an interpreter, another format. The same for every area.
+
+    No address is looked up. Where the Patient says that an interpreter is required, that offer is worded so.
+    """
+    return _cards(cds_hooks.offers_card(_patient(hook.prefetch), today(), rules_of(request), str(uuid4())))
+
+
+@router.post(
+    "/{service_id}/feedback",
+    summary="What became of cards",
+    response_model=CdsFeedbackAnswer,
+    responses=problems(400, 404, 413, 415, 422, 503),
+)
+async def feedback(
+    service_id: Annotated[
+        str,
+        Path(
+            description="The service that gave the cards.",
+            json_schema_extra={"enum": [service.id for service in cds_hooks.SERVICES]},
+        ),
+    ],
+    _: Annotated[CdsFeedback, Body()],
+) -> Response:
+    """Check the structure of feedback and forget it: it is not kept yet, and free text never will be."""
+    if service_id not in {service.id for service in cds_hooks.SERVICES}:
+        raise Problem(404)
+    return Response(b"{}", media_type="application/json")
+
+
+def _patient(prefetch: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    patient = cds_hooks.prefetched_patient(prefetch)
+    if patient is None:
+        raise Problem(
+            412, "Send the Patient in prefetch.patient.", errors=[{"field": "prefetch.patient", "code": "required"}]
+        )
+    return patient
+
+
+def _cards(*cards: Mapping[str, Any]) -> Response:
+    return Response(to_json({"cards": cards}), media_type="application/json")
