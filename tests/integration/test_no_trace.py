@@ -14,6 +14,7 @@ from tests.integration.running import serving
 
 _REQUESTS = 1000
 _KEY = "a key that shows groups"
+_HOOKS = (("deprivation-context", "patient-view"), ("access-offers", "appointment-book"))
 
 
 def test_a_thousand_requests_leave_no_value_behind(starter: Path, tmp_path: Path) -> None:
@@ -42,6 +43,13 @@ def test_a_thousand_requests_leave_no_value_behind(starter: Path, tmp_path: Path
             answers.append(answer.text)
             if answer.status_code == 201:
                 answers.append(client.get(f"/{answer.json()['url']}").text)
+            if i % 4 == 0:
+                service, hook = _HOOKS[i // 4 % 2]
+                sent = _hook(hook, record["postcode"], mark)
+                for door, body in ((service, sent), (f"{service}/feedback", _feedback(mark))):
+                    answered = client.post(f"/cds-services/{door}", json=body, headers=headers)
+                    assert answered.status_code == 200
+                    answers.append(answered.text)
             if i % 50 == 0:  # what is broken, or sent to the wrong place, must not come back either
                 answers.append(client.post(path, content=json.dumps(record)[:-2], headers=headers).text)
                 answers.append(client.get(f"/v1/{mark()}?postcode={mark()}").text)
@@ -60,6 +68,34 @@ def test_a_thousand_requests_leave_no_value_behind(starter: Path, tmp_path: Path
     for value in {*codes, *starter_data.postcodes(), *(p.replace(" ", "") for p in starter_data.postcodes())}:
         for path, data in written.items():
             assert value.encode() not in data, f"{path.name} holds the real value {value}"
+
+
+def _hook(hook: str, postcode: str, mark: Any) -> dict[str, Any]:
+    """A hook with a Patient, a token and ids of its own."""
+    return {
+        "hook": hook,
+        "hookInstance": mark(),
+        "fhirServer": f"https://{mark()}.example",
+        "fhirAuthorization": {"access_token": mark(), "token_type": "Bearer"},
+        "context": {"userId": f"Practitioner/{mark()}", "patientId": mark(), mark(): mark()},
+        "prefetch": {
+            "patient": {
+                "resourceType": "Patient",
+                "id": mark(),
+                "identifier": [{"value": mark()}],
+                "name": [{"family": mark()}],
+                "birthDate": mark(),
+                "address": [{"use": "home", "line": [mark()], "postalCode": postcode}],
+                "extension": [{"url": mark(), "valueString": mark()}],
+            }
+        },
+    }
+
+
+def _feedback(mark: Any) -> dict[str, Any]:
+    """Feedback with a comment in somebody's own words."""
+    reason = {"reason": {"code": mark()}, "userComment": mark()}
+    return {"feedback": [{"card": mark(), "outcome": "overridden", "overrideReason": reason}]}
 
 
 def _record(rng: random.Random, mark: Any) -> tuple[dict[str, Any], dict[str, str]]:
