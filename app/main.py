@@ -23,6 +23,7 @@ from app.context.rulebook import Rulebook
 from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.contract.card import CardLink
 from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
+from app.contract.fhir import OperationOutcome
 from app.contract.platform import Alive, Ready, Version
 from app.contract.problems import ProblemDetails
 from app.counting import Counts, secrets_for_cards, start_counting
@@ -32,7 +33,7 @@ from app.enrichment import Rules
 from app.errors import add_handlers
 from app.limits import BodyLimit
 from app.pages.card import STATIC
-from app.routers import breakdowns, card, enrich, platform
+from app.routers import breakdowns, card, enrich, fhir, platform
 from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
 
@@ -59,6 +60,7 @@ _MODELS: Final[list[tuple[type[Any], JsonSchemaMode]]] = [
             ExactCounts,
             CardLink,
             ProblemDetails,
+            OperationOutcome,
             Alive,
             Ready,
             Version,
@@ -122,6 +124,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(enrich.router)
     app.include_router(breakdowns.router)
     app.include_router(card.router)
+    app.include_router(fhir.router)
     app.include_router(platform.router)
     _add_docs(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -101,6 +101,12 @@ class Settings(BaseSettings):
         description="Which pages may show a card in a frame, as `frame-ancestors` of a content security policy: the"
         " address of the EPR's web application. A browser that opens the card by itself needs nothing here.",
     )
+    fhir_base: str = Field(
+        "https://imd-lens.example/fhir",
+        pattern=r"^https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._~-]+)*$",
+        description="What the addresses of our FHIR operation and code systems begin with, without a slash at the end:"
+        " an address of your organisation's. They are names, in every Observation; nobody calls them.",
+    )
     inclusion_key: SecretStr | None = Field(
         None,
         min_length=16,
