@@ -21,6 +21,7 @@ AREA_MEASURES: Final[tuple[AreaMeasure, ...]] = get_args(AreaMeasure)
 
 _CATEGORIES: Final = "http://terminology.hl7.org/CodeSystem/observation-category"
 _ABSENT: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+_MODIFIERS: Final = ("implicitRules", "modifierExtension")  # what follows may mean something else where one stands
 _ONE: Final = ("postcode", "patient", "specialty", "age")  # parameters of which there is one
 # What a notice is about, as a FHIR client knows it.
 _FIELDS: Final = {
@@ -42,11 +43,14 @@ class Fault(NamedTuple):
 
 def read_question(body: Any, day: date) -> Question | Fault:
     """A Parameters, or a Patient by itself, as a question on this day. Never raises, whatever the body holds."""
-    kind = body.get("resourceType") if isinstance(body, dict) else None
-    if kind == "Patient":
+    if not isinstance(body, dict):
+        return Fault("Parameters", "not_parameters_or_patient")
+    if fault := _modified(body):
+        return fault
+    if body.get("resourceType") == "Patient":
         return _question(read_patient(body, day))
-    if kind != "Parameters":
-        return Fault("resourceType" if isinstance(body, dict) else "$this", "not_parameters_or_patient")
+    if body.get("resourceType") != "Parameters":
+        return Fault("resourceType", "not_parameters_or_patient")
     if not isinstance(body.get("parameter"), list):
         return Fault("Parameters.parameter", "required")
     return _read_parameters(body["parameter"], day)
@@ -54,15 +58,19 @@ def read_question(body: Any, day: date) -> Question | Fault:
 
 def _read_parameters(sent: list[Any], day: date) -> Question | Fault:
     named: dict[str, list[Json]] = {}
-    for parameter in sent:
-        if isinstance(parameter, dict) and isinstance(parameter.get("name"), str):
-            named.setdefault(parameter["name"], []).append(parameter)
-    for name in _ONE:
-        if len(named.get(name, ())) > 1:  # two postcodes are two patients: neither is taken
-            return Fault(f"Parameters.parameter.where(name='{name}')", "too_many")
+    for place, parameter in enumerate(sent):
+        name = _text(parameter.get("name")) if isinstance(parameter, dict) else None
+        if name is None:
+            continue
+        if name in named and name in _ONE:  # two postcodes are two patients: neither is taken
+            return Fault(f"Parameters.parameter[{place}]", "too_many")
+        named.setdefault(name, []).append(parameter)
     if not {"postcode", "patient"} & set(named):
         return Fault("Parameters.parameter", "postcode_or_patient_required")
-    patient = read_patient(_first(named, "patient", "resource"), day)
+    resource = _first(named, "patient", "resource")
+    if isinstance(resource, dict) and (fault := _modified(resource)):
+        return fault
+    patient = read_patient(resource, day)
     if "postcode" in named:
         patient = patient._replace(postcode=_text(_first(named, "postcode", "valueString")))
     if type(age := _first(named, "age", "valueInteger")) is int:
@@ -77,6 +85,12 @@ def _read_parameters(sent: list[Any], day: date) -> Question | Fault:
         with_area="area" in include,
         context_on=day if "context" in include else None,
     )
+
+
+def _modified(resource: Json) -> Fault | None:
+    """What FHIR forbids to ignore: an element that may turn the meaning of the others into its opposite."""
+    found = next((name for name in _MODIFIERS if resource.get(name)), None)
+    return Fault(found, "modifier_not_understood") if found else None
 
 
 def _question(

@@ -237,11 +237,11 @@ def test_what_is_not_json_is_400(client: TestClient, body: bytes) -> None:
     ("body", "code", "expression"),
     [
         ({}, "invalid", "resourceType"),
-        ([MARK], "invalid", "$this"),
+        ([MARK], "invalid", "Parameters"),
         ({"resourceType": MARK}, "invalid", "resourceType"),
         ({"resourceType": "Parameters"}, "required", "Parameters.parameter"),
         ({"resourceType": "Parameters", "parameter": [{"name": MARK}]}, "required", "Parameters.parameter"),
-        (asking({"name": "postcode", "valueString": MARK}), "invalid", "Parameters.parameter.where(name='postcode')"),
+        (asking({"name": "postcode", "valueString": MARK}), "invalid", "Parameters.parameter[1]"),
     ],
 )
 def test_a_body_that_asks_nothing_is_422_and_told_where(

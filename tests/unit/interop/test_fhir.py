@@ -77,8 +77,8 @@ def test_odd_values_are_taken_for_absent(odd: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (None, ("$this", "not_parameters_or_patient")),
-        ([], ("$this", "not_parameters_or_patient")),
+        (None, ("Parameters", "not_parameters_or_patient")),
+        ([], ("Parameters", "not_parameters_or_patient")),
         ({}, ("resourceType", "not_parameters_or_patient")),
         ({"resourceType": "Bundle"}, ("resourceType", "not_parameters_or_patient")),
         ({"resourceType": ["Patient"]}, ("resourceType", "not_parameters_or_patient")),
@@ -94,7 +94,18 @@ def test_a_body_that_asks_nothing_is_told_where_it_is_wrong(body: Any, fault: tu
 @pytest.mark.parametrize("name", ["postcode", "patient", "specialty", "age"])
 def test_what_there_is_one_of_is_refused_when_sent_twice(name: str) -> None:
     fault = asked(postcode(), {"name": name}, {"name": name})
-    assert fault == (f"Parameters.parameter.where(name='{name}')", "too_many")
+    assert fault == ("Parameters.parameter[2]" if name != "postcode" else "Parameters.parameter[1]", "too_many")
+
+
+@pytest.mark.parametrize("modifier", ["modifierExtension", "implicitRules"])
+def test_what_may_mean_the_opposite_is_refused(modifier: str) -> None:
+    modified = {**PATIENT, modifier: [{"url": "https://elsewhere.example/not-this-patient"}]}
+    fault = Fault(modifier, "modifier_not_understood")
+    assert read_question(modified, DAY) == fault
+    assert asked({"name": "patient", "resource": modified}) == fault
+    assert asked(postcode(), {"name": "patient", "resource": {**PATIENT, modifier: []}}) == asked(
+        postcode(), {"name": "patient", "resource": PATIENT}
+    )
 
 
 # ------------------------------------------------------------------------------------------------- answers
