@@ -76,7 +76,7 @@ REQUEST_BODY: Final[dict[str, Any]] = {
                             "parameter": {
                                 "description": f"{_ONE_OF}; `include` (valueCode `context`, `area`) and"
                                 " `signal-snomed` (valueCode), repeated. Others are ignored. `postcode` or `patient`"
-                                " is needed.",
+                                " is needed. A resource with `modifierExtension` or `implicitRules` is refused.",
                                 "type": "array",
                                 "contains": {
                                     "type": "object",

@@ -143,6 +143,18 @@ def test_what_is_unknown_is_absent_with_its_reason(index: Index, rules: Rules, t
     assert values(written, "summary")
 
 
+def test_a_domain_that_is_not_known_is_left_out(index: Index, rules: Rules) -> None:
+    answer = enrich(Question("NG1 1AA"), index, rules)._replace(domains=(0, 3, 0, 10, 1, 2, 5))
+    written = parameters(answer, index.release, rules, may_see_groups=False)["parameter"]
+    assert [p["valueInteger"] for d in values(written, "domain") for p in d if p["name"] == "decile"] == [
+        3,
+        10,
+        1,
+        2,
+        5,
+    ]
+
+
 def test_an_edition_without_a_value_stands_by_its_name(index: Index, rules: Rules) -> None:
     editions = values(answered(index, rules, "NG1 1AA"), "edition")
     assert [{"name": "id", "valueCode": "IoD2019"}] in editions
