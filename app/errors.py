@@ -1,4 +1,7 @@
-"""One error shape for every door: RFC 9457 problem details that name the field and never its value."""
+"""One error for every door, which names the field and never its value.
+
+It is written as RFC 9457 problem details; under `/fhir` as an OperationOutcome, since that is what a FHIR client reads.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -12,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 MEDIA_TYPE: Final = "application/problem+json"
+FHIR_MEDIA_TYPE: Final = "application/fhir+json"
 
 # Problem types: code, title. The type URI is urn:imdlens:problem:<code>.
 TITLES: Final[Mapping[int, tuple[str, str]]] = {
@@ -20,12 +24,28 @@ TITLES: Final[Mapping[int, tuple[str, str]]] = {
     403: ("forbidden", "This is closed"),
     404: ("not-found", "There is nothing at this address"),
     405: ("method-not-allowed", "This address does not take this method"),
+    406: ("not-acceptable", "This is not answered in the form that is asked for"),
     412: ("not-prefetched", "What this hook needs was not sent along"),
     413: ("too-large", "The request is over a limit"),
     415: ("media-type", "The body is not of a media type that is read here"),
     422: ("invalid-request", "The body does not have the expected structure"),
     500: ("internal", "Something went wrong on this side"),
     503: ("not-ready", "The service is not ready"),
+}
+
+# The same as FHIR's issue types (http://hl7.org/fhir/issue-type).
+_ISSUES: Final[Mapping[int, str]] = {
+    400: "structure",
+    401: "login",
+    403: "forbidden",
+    404: "not-found",
+    405: "not-supported",
+    406: "not-supported",
+    413: "too-long",
+    415: "not-supported",
+    422: "invalid",
+    500: "exception",
+    503: "transient",
 }
 
 # Pydantic's names for what is wrong, in words that an integration engineer meets in other APIs.
@@ -70,8 +90,26 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
             body["errors"] = list(self.errors)
         return body
 
-    def response(self) -> Response:
-        """The problem as an answer."""
+    def outcome(self) -> dict[str, Any]:
+        """The problem as an OperationOutcome: an issue for each field, or one for all."""
+        title = self.body()["title"]
+        issue = {"severity": "fatal" if self.status == 500 else "error", "code": _ISSUES.get(self.status, "processing")}
+        issues = [
+            {
+                **issue,
+                "code": "required" if error["code"].endswith("required") else issue["code"],
+                "details": {"text": f"{title}: {error['code'].replace('_', ' ')}."},
+                "expression": [error["field"]],
+            }
+            for error in self.errors
+        ]
+        whole = {**issue, "details": {"text": f"{title}. {self.detail}" if self.detail else f"{title}."}}
+        return {"resourceType": "OperationOutcome", "issue": issues or [whole]}
+
+    def response(self, path: str) -> Response:
+        """The problem as an answer to a request of this path, in the shape that is read there."""
+        if path == "/fhir" or path.startswith("/fhir/"):
+            return Response(to_json(self.outcome()), self.status, self.headers, FHIR_MEDIA_TYPE)
         return Response(to_json(self.body()), self.status, self.headers, MEDIA_TYPE)
 
 
@@ -101,20 +139,20 @@ def errors_of(error: ValidationError, root: str) -> list[dict[str, str]]:
 def add_handlers(app: FastAPI) -> None:
     """Render every error of the framework as a Problem."""
 
-    async def on_problem(_: Request, problem: Exception) -> Response:
+    async def on_problem(request: Request, problem: Exception) -> Response:
         assert isinstance(problem, Problem)  # noqa: S101 - registered for no other
-        return problem.response()
+        return problem.response(request.scope["path"])
 
-    async def on_invalid(_: Request, error: Exception) -> Response:
+    async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
         errors = error.errors()
         if any(e["type"] == "json_invalid" for e in errors):
-            return Problem(400).response()
-        return Problem(422, errors=field_errors(errors)).response()
+            return Problem(400).response(request.scope["path"])
+        return Problem(422, errors=field_errors(errors)).response(request.scope["path"])
 
-    async def on_http(_: Request, error: Exception) -> Response:
+    async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
-        return Problem(error.status_code, headers=error.headers).response()
+        return Problem(error.status_code, headers=error.headers).response(request.scope["path"])
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid)

@@ -23,7 +23,7 @@ class BodyLimit:
         most = self.most_at.get(scope["path"], self.most)
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not announced.isdigit() or int(announced) > most:
-            await Problem(413, f"At most {most:,} bytes.").response()(scope, receive, send)
+            await Problem(413, f"At most {most:,} bytes.").response(scope["path"])(scope, receive, send)
             return
         read = 0
 

@@ -31,6 +31,7 @@ from app.contract.cds_hooks import (
     PatientViewRequest,
 )
 from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
+from app.contract.fhir import OperationOutcome
 from app.contract.platform import Alive, Ready, Version
 from app.contract.problems import ProblemDetails
 from app.cors import CorsBelow
@@ -41,7 +42,7 @@ from app.enrichment import Rules
 from app.errors import add_handlers
 from app.limits import BodyLimit
 from app.pages.card import STATIC
-from app.routers import breakdowns, card, cds_hooks, enrich, platform
+from app.routers import breakdowns, card, cds_hooks, enrich, fhir, platform
 from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
 
@@ -74,6 +75,7 @@ _MODELS: Final[list[tuple[type[Any], JsonSchemaMode]]] = [
             CdsCards,
             CdsFeedbackAnswer,
             ProblemDetails,
+            OperationOutcome,
             Alive,
             Ready,
             Version,
@@ -140,6 +142,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(breakdowns.router)
     app.include_router(card.router)
     app.include_router(cds_hooks.router)
+    app.include_router(fhir.router)
     app.include_router(platform.router)
     _add_docs(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -117,6 +117,12 @@ class Settings(BaseSettings):
         description="Origins whose pages may call the CDS Hooks doors from a browser, separated by spaces. None by"
         " default: an EPR's server needs nothing here.",
     )
+    fhir_base: str = Field(
+        "https://imd-lens.example/fhir",
+        pattern=r"^https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._~-]+)*$",
+        description="What the addresses of our FHIR operation and code systems begin with, without a slash at the end:"
+        " an address of your organisation's. They are names, in every Observation; nobody calls them.",
+    )
     inclusion_key: SecretStr | None = Field(
         None,
         min_length=16,

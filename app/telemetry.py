@@ -66,7 +66,7 @@ class RequestContext:
             known = headers[0][1] if not request_id or _UUID.fullmatch(request_id) else b"of the caller's own"
             log.error("unhandled %s at %s, request %s", type(error).__name__, _place(error), known.decode())
             if not started:
-                await Problem(500).response()(scope, receive, send_with_headers)
+                await Problem(500).response(scope["path"])(scope, receive, send_with_headers)
 
 
 def _without_caching(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

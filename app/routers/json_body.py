@@ -50,7 +50,7 @@ class StrictRoute(APIRoute):
 
         async def handle_strictly(request: Request) -> Response:
             if self.body_field is not None and media_type(request) != "application/json":
-                return Problem(415, "Send application/json.").response()
+                return Problem(415, "Send application/json.").response(request.scope["path"])
             return await handle(StrictRequest(request.scope, request.receive))
 
         return handle_strictly

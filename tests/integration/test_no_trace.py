@@ -37,8 +37,10 @@ def test_a_thousand_requests_leave_no_value_behind(starter: Path, tmp_path: Path
     with serving(tmp_path, log=log, **environment) as (url, _), httpx.Client(base_url=url) as client:
         for i in range(_REQUESTS):
             record, headers = _record(rng, mark)
-            path = ("/v1/enrich", "/v1/enrich/batch", "/card")[i % 3]
+            path = ("/v1/enrich", "/v1/enrich/batch", "/card", "/fhir/R4/$enrich")[i % 4]
             body: Any = {"records": [record, mark()]} if path.endswith("batch") else record
+            if path.startswith("/fhir"):
+                body = _as_fhir(record, mark)
             answer = client.post(path, json=body, headers=headers)
             answers.append(answer.text)
             if answer.status_code == 201:
@@ -53,6 +55,7 @@ def test_a_thousand_requests_leave_no_value_behind(starter: Path, tmp_path: Path
             if i % 50 == 0:  # what is broken, or sent to the wrong place, must not come back either
                 answers.append(client.post(path, content=json.dumps(record)[:-2], headers=headers).text)
                 answers.append(client.get(f"/v1/{mark()}?postcode={mark()}").text)
+                answers.append(client.get(f"/fhir/R4/Patient/{mark()}?_format={mark()}").text)
                 answers.append(client.post("/card", data={"postcode": mark(), "age": mark()}).text)
         answers += [client.get(f"/{page}").text for page in ("readyz", "version", "v1/breakdowns")]
 
@@ -96,6 +99,25 @@ def _feedback(mark: Any) -> dict[str, Any]:
     """Feedback with a comment in somebody's own words."""
     reason = {"reason": {"code": mark()}, "userComment": mark()}
     return {"feedback": [{"card": mark(), "outcome": "overridden", "overrideReason": reason}]}
+
+
+def _as_fhir(record: dict[str, Any], mark: Any) -> dict[str, Any]:
+    """The same of a Patient, with what an EPR sends besides."""
+    patient = {
+        "resourceType": "Patient",
+        "id": mark(),
+        "identifier": [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": mark()}],
+        "name": [{"family": mark()}],
+        "birthDate": mark(),
+        "address": [{"use": "home", "line": [mark()], "postalCode": record["postcode"]}],
+    }
+    signals = [{"name": "signal-snomed", "valueCode": code} for code in record["signals"]["snomed"]]
+    include = [{"name": "include", "valueCode": code} for code in record["include"]]
+    known = [
+        {"name": "patient", "resource": patient},
+        {"name": "specialty", "valueCode": record["contact"]["specialty"]},
+    ]
+    return {"resourceType": "Parameters", "parameter": [*known, *signals, *include, {"name": mark()}]}
 
 
 def _record(rng: random.Random, mark: Any) -> tuple[dict[str, Any], dict[str, str]]:
