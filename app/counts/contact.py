@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final, NamedTuple
 
+from app.context.core20plus5 import OLDEST
 from app.context.notices import Notice
-from app.counts.vocabulary import ABSENT, OLDEST, UNRECOGNISED, EthnicSystem, TreatmentFunction, Vocabulary, vocabulary
+from app.counts.vocabulary import ABSENT, UNRECOGNISED, EthnicSystem, TreatmentFunction, Vocabulary, vocabulary
 
 LONGEST_EVENT_ID: Final = 200  # characters, without the white space around
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from app.context.inclusion import COUNTED, COUNTED_NEEDS
 from app.counts.cells import NO_DECILE
 from app.counts.vocabulary import Vocabulary, vocabulary
 
@@ -179,14 +180,8 @@ DECILES: Final = tuple(str(d) for d in range(1, 11))
 QUINTILES: Final = tuple(str(q) for q in range(1, 6))
 WAITS: Final = ("within_18_weeks", "over_18_weeks", "over_52_weeks")
 STANDARDISED_TYPES: Final = ("elective", "emergency", "outpatient")
-INCLUSION_GROUPS: Final = (
-    "homelessness",
-    "drugs_and_alcohol",
-    "vulnerable_migrant",
-    "gypsy_roma_traveller",
-    "justice",
-)
-ACCESS_NEEDS: Final = ("interpreter",)
+INCLUSION_GROUPS: Final = COUNTED
+ACCESS_NEEDS: Final = COUNTED_NEEDS
 STATUSES: Final = (
     "live",
     "terminated",

@@ -15,11 +15,12 @@ from importlib import resources
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from app.context.core20plus5 import OLDEST
+
 ABSENT: Final = "absent"
 UNRECOGNISED: Final = "unrecognised"
 NOT_STATED: Final = "not_stated"
 NOT_KNOWN: Final = "not_known"
-OLDEST: Final = 130  # years; an age above it is taken for a mistake
 
 _TREATMENT_FUNCTIONS: Final = 178
 _RTT_GROUPS: Final = 23

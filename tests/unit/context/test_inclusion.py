@@ -6,9 +6,10 @@ from typing import Any, get_args
 import pytest
 
 from app.context.files import RuleFileError, RuleFolder
-from app.context.inclusion import COUNTED, COUNTED_NEEDS, NEVER, NOTHING, Inclusion, Rule, has_check_digit
-from app.context.signals import FLAGS
+from app.context.inclusion import COUNTED, NEVER, NOTHING, Inclusion, Rule, has_check_digit
+from app.context.signals import ETHNIC_SYSTEMS, FLAGS
 from app.counts.tables import ACCESS_NEEDS, INCLUSION_GROUPS
+from app.counts.vocabulary import vocabulary
 from app.lookup.deprivation import Status
 from tests.unit.context.rule_folders import changed, with_lines
 
@@ -298,8 +299,13 @@ def test_what_is_never_read_stays_unread_whatever_a_file_says_it_leads_to(
 
 
 def test_every_counted_row_is_one_of_a_published_table() -> None:
-    assert COUNTED == INCLUSION_GROUPS
-    assert COUNTED_NEEDS == ACCESS_NEEDS
+    assert {rule.leads_to for rule in INCLUSION.rules if rule.count} <= {*COUNTED, *INCLUSION.needs}
+    for dimension, row in ((d, v) for r in INCLUSION.rules for d, v in INCLUSION.read(*signals_of(r)).counted):
+        assert row in {"inclusion": INCLUSION_GROUPS, "access": ACCESS_NEEDS}[dimension]
+
+
+def test_ethnic_categories_are_of_the_same_systems_as_those_that_are_counted() -> None:
+    assert set(ETHNIC_SYSTEMS) == set(vocabulary().ethnic_systems)
 
 
 def test_every_flag_has_a_rule() -> None:
