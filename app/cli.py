@@ -17,8 +17,8 @@ from rich.table import Table
 
 from app import cli_rules
 from app.context.files import RuleFileError
-from app.context.rulebook import Rulebook
-from app.enrichment import Enrichment, Question, Rules, enrich
+from app.current import check_edition, read_rules
+from app.enrichment import Enrichment, Question, enrich
 from app.lookup.deprivation import NATIONS
 from app.lookup.index import Index
 from app.lookup.layout import IndexFileError
@@ -125,8 +125,6 @@ def serve(
     """Serve the API. Without data of its own, it starts on the starter data and says so."""
     import uvicorn
 
-    from app.main import rules_of
-
     settings = read_settings()
     index = _index_to_serve(settings)
     shown = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only compared
@@ -139,7 +137,7 @@ def serve(
         )
     if host not in ("127.0.0.1", "localhost", "::1"):
         err.print("[yellow]Listening beyond this machine without keys: put a proxy before it that asks for one.[/]")
-    rules_of(settings)  # once, and in one sentence, before workers would each fail at it
+    read_rules(settings)  # once, and in one sentence, before workers would each fail at it
     _check_counting(settings)
     err.print(
         f"\n  Page to open   {shown}/\n  The API        {shown}/docs\n"
@@ -202,7 +200,6 @@ def _build_starter(folder: Path) -> None:
 
 
 def _open(settings: Settings) -> Index:
-    from app.current import check_edition
 
     index = Index(current_index(settings.data_dir))
     check_edition(index, settings.core20_edition)
@@ -223,7 +220,7 @@ def demo(
     settings = Settings(data_dir=out_dir, organisation="DEMO", database_url=None, counts_dir=out_dir / "counts")
     if not (out_dir / "current").exists():
         _build_starter(out_dir)
-    cli_counts.fill_demo(settings, _open(settings), Rules(settings.core20_edition, Rulebook.load(settings.local_dir)))
+    cli_counts.fill_demo(settings, _open(settings), read_rules(settings))
     err.print(
         "\nAll of it is invented, and every table says so. To look at it:\n\n"
         f"  IMDLENS_DATA_DIR={out_dir} imdlens serve\n"
@@ -243,7 +240,7 @@ def lookup(
     """Look up postcodes in the current data. For trying it out: a shell keeps a history of what is typed."""
     settings = read_settings()
     index = _open(settings)
-    rules = Rules(settings.core20_edition, Rulebook.load(settings.local_dir))
+    rules = read_rules(settings)
     texts = [t.rstrip("\n") for p in postcodes for t in (sys.stdin if p == "-" else [p])]
     answers = [(text, enrich(Question(text, with_area=True), index, rules)) for text in texts]
     if as_json:

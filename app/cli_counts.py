@@ -16,7 +16,6 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import delete, insert, select
 
-from app.context.rulebook import Rulebook
 from app.counting import engine_of, open_store, publisher
 from app.counts import exact, periods
 from app.counts.published import NotPublishedError, PublishedTables, as_csv
@@ -26,7 +25,7 @@ from app.counts.store import database_time
 from app.counts.tables import QUINTILES, TABLES, own_rows
 from app.counts.vocabulary import vocabulary
 from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
-from app.current import check_edition
+from app.current import check_edition, read_rules
 from app.database import upgrade, writing
 from app.demo import StoreInUseError, fill
 from app.enrichment import Rules
@@ -276,7 +275,7 @@ def load_waiting_list(
 ) -> None:
     """Replace a month's waiting list, whole. Only counts are kept: no postcode and no person is stored."""
     settings = read_settings()
-    rules = Rules(settings.core20_edition, Rulebook.load(settings.local_dir))
+    rules = read_rules(settings)
     index = _index(settings)
     total = replace_waiting_list(
         open_store(settings, patient=True),

@@ -1,4 +1,4 @@
-"""The release that a worker answers from, and how it changes to another without dropping a request."""
+"""What a worker answers from: the rules, and the release, which changes to another without dropping a request."""
 
 import asyncio
 import json
@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from app.context.files import RuleFileError
+from app.context.rulebook import Rulebook
 from app.enrichment import Rules
 from app.lookup.index import Index
 from app.lookup.layout import IndexFileError
 from app.reference.errors import ReferenceDataError
 from app.reference.releases import PROVENANCE_FILE, current_index
+from app.settings import Settings
 
 _PAUSE: Final = 10.0  # seconds
 log: Final = logging.getLogger("imdlens")
@@ -66,6 +69,17 @@ class CurrentRelease:
         if sentence != self.problem:
             log.error("%s %s", sentence, "Still answering from the release before." if self.index else "")
         self.problem = sentence
+
+
+def read_rules(settings: Settings) -> Rules:
+    """The rules of a deployment. RuleFileError, in one sentence, where any of its files must not be used."""
+    book = Rulebook.load(settings.local_dir)
+    if book.cautions.has_protected_places and not settings.protected_places:
+        raise RuleFileError(
+            "places.csv lists prisons or refuges. Whoever may ask this service about any postcode could find out which"
+            " they are: set IMDLENS_PROTECTED_PLACES=true where nobody else can ask, or take them out."
+        )
+    return Rules(settings.core20_edition, book)
 
 
 def check_edition(index: Index, edition: str, setting: str = "IMDLENS_CORE20_EDITION") -> None:

@@ -120,7 +120,7 @@ def enrich_each(questions: Sequence[Question | str | None], index: Index, rules:
         elif minds:
             answers.append(_answer(Question(question), finding, slot, values, index, rules))
         else:  # most of a batch: what `_answer` comes to, in as few steps as can be
-            reading = _read_plainly(finding, extent, rules)
+            reading = _read(finding, extent, rules)
             answers.append(Enrichment(reading, values, None, slot & layout.AREA, silent[reading.postcode_status]))
     return answers
 
@@ -138,7 +138,7 @@ def _answer(
     if rural or place or slot > rules.oldest_new:
         reading = _read(finding, _extent(index), rules, place, slot > rules.oldest_new, rural is True)
     else:
-        reading = _read_plainly(finding, _extent(index), rules)
+        reading = _read(finding, _extent(index), rules)
     ethnic = contact.get("ethnic_category") if contact else None
     return Enrichment(
         reading,
@@ -190,13 +190,7 @@ def _extent(index: Index) -> Extent:
     return "starter" if index.release.starter else "part" if index.release.part else "whole"
 
 
-@lru_cache(maxsize=8192)
-def _read_plainly(finding: Finding, extent: Extent, rules: Rules) -> Reading:
-    """`_read` of a postcode about which there is nothing more to mind: nearly all of them."""
-    return _read(finding, extent, rules)
-
-
-# What is kept is no postcode and no area, only how a finding reads.
+# What is kept is no postcode and no area, only how a finding reads. Nearly all are asked for by three arguments alone.
 @lru_cache(maxsize=8192)
 def _read(
     finding: Finding,

@@ -18,8 +18,6 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from starlette.responses import HTMLResponse, Response
 
-from app.context.files import RuleFileError
-from app.context.rulebook import Rulebook
 from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.contract.card import CardLink
 from app.contract.cds_hooks import (
@@ -37,8 +35,7 @@ from app.contract.problems import ProblemDetails
 from app.cors import CorsBelow
 from app.counting import Counts, secrets_for_cards, start_counting
 from app.counts.periods import today
-from app.current import CurrentRelease
-from app.enrichment import Rules
+from app.current import CurrentRelease, read_rules
 from app.errors import add_handlers
 from app.limits import BodyLimit
 from app.pages.card import STATIC
@@ -95,7 +92,7 @@ class _InOrder(GenerateJsonSchema):
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The service, ready to be served; nothing is opened until it starts."""
     settings = settings or read_settings()
-    rules = rules_of(settings)
+    rules = read_rules(settings)
     current = CurrentRelease(settings.data_dir, rules)
 
     @asynccontextmanager
@@ -147,17 +144,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_docs(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
-
-
-def rules_of(settings: Settings) -> Rules:
-    """The rules of a deployment. RuleFileError, in one sentence, where any of its files must not be used."""
-    book = Rulebook.load(settings.local_dir)
-    if book.cautions.has_protected_places and not settings.protected_places:
-        raise RuleFileError(
-            "places.csv lists prisons or refuges. Whoever may ask this service about any postcode could find out which"
-            " they are: set IMDLENS_PROTECTED_PLACES=true where nobody else can ask, or take them out."
-        )
-    return Rules(settings.core20_edition, book)
 
 
 class _Kept(StaticFiles):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from itertools import takewhile
 from typing import Final
 
 from app.context.core20plus5 import OLDEST
@@ -29,7 +30,6 @@ _CODES: Final = {
     "postcode_area": re.compile(r"[A-Z]{1,2}"),
 }
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ]{1,18}[0-9]|[0-9]{3,6}")
-_LETTERS: Final = re.compile(r"[A-Z]+")
 _LONGEST: Final = {"name": 60, "what": 100, "for_whom": 90}  # characters: four of the longest fit on paper
 
 
@@ -64,7 +64,7 @@ class Directory:
     """The services of one version."""
 
     entries: tuple[Signpost, ...]
-    _by_area: Mapping[tuple[str, str], tuple[Signpost, ...]] = field(repr=False)
+    by_area: Mapping[tuple[str, str], tuple[Signpost, ...]] = field(repr=False)  # kind of area and its code, or ""
     _has_postcode_areas: bool
 
     @classmethod
@@ -95,7 +95,9 @@ class Directory:
         if not self._has_postcode_areas:
             return None
         read = postcode.parse(text)
-        return _LETTERS.match(postcode.sector_name(read.sector))[0] if read.kind == "real" else None  # type: ignore[index]
+        if read.kind != "real":
+            return None
+        return "".join(takewhile(str.isalpha, postcode.sector_name(read.sector)))
 
     def near(
         self, day: date, country: str | None, icb: str | None, lad: str | None, letters: str | None
@@ -103,29 +105,24 @@ class Directory:
         """What is shown on this day to somebody who lives here, the nearest first; each entry once."""
         return _near(self, day, country, icb, lad, letters)
 
-    def _near(
-        self, day: date, country: str | None, icb: str | None, lad: str | None, letters: str | None
-    ) -> tuple[Signpost, ...]:
-        places = [("postcode_area", letters), ("lad", lad), ("icb", icb)]
-        places += [(nation, "") for nation, name in NATIONS.items() if country == name]
-        if country is None:
-            places.append(("england", ""))
-        places.append(("uk", ""))
-        return tuple(
-            entry
-            for area, code in places
-            if code is not None
-            for entry in self._by_area.get((area, code), ())
-            if entry.review_by >= day
-        )
-
 
 # By district and day: some hundred combinations in a trust's work.
 @lru_cache(maxsize=4096)
 def _near(
     directory: Directory, day: date, country: str | None, icb: str | None, lad: str | None, letters: str | None
 ) -> tuple[Signpost, ...]:
-    return directory._near(day, country, icb, lad, letters)  # noqa: SLF001 - the cache of this very module
+    places = [("postcode_area", letters), ("lad", lad), ("icb", icb)]
+    places += [(nation, "") for nation, name in NATIONS.items() if country == name]
+    if country is None:
+        places.append(("england", ""))
+    places.append(("uk", ""))
+    return tuple(
+        entry
+        for area, code in places
+        if code is not None
+        for entry in directory.by_area.get((area, code), ())
+        if entry.review_by >= day
+    )
 
 
 def _read(row: Row) -> Signpost:
