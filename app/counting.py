@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.access.keys import KeyHasher
 from app.counts.disclosure import Rule
 from app.counts.exact import NotSealedError, read_exact
 from app.counts.intake import Intake
@@ -94,6 +95,15 @@ def secrets_for_cards(settings: Settings) -> list[bytes]:
     except (DatabaseError, OSError) as error:
         log.error("cards are sealed by each worker for itself: %s", type(error).__name__)
         return [token_bytes(32)]
+
+
+def key_hasher(settings: Settings) -> KeyHasher:
+    """What API keys are hashed with. Without a secret that could be read no key is good."""
+    try:
+        return KeyHasher(secrets_of(settings))
+    except (DatabaseError, OSError) as error:
+        log.error("no key can be checked: %s", type(error).__name__)
+        return KeyHasher([])
 
 
 def start_counting(settings: Settings) -> Intake | None:

@@ -5,22 +5,25 @@ from collections.abc import Mapping
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.doors import Size
 from app.errors import Problem
+from app.exchange import exchange_of
 
 
 class BodyLimit:
     """Refuses a body over a number of bytes: at once where its length is announced, else when it is passed."""
 
-    def __init__(self, app: ASGIApp, most: int, most_at: Mapping[str, int]) -> None:
-        """`most` bytes anywhere but at the paths of `most_at`."""
-        self.app, self.most, self.most_at = app, most, most_at
+    def __init__(self, app: ASGIApp, most: Mapping[Size, int]) -> None:
+        """`most` bytes by what a door takes."""
+        self.app, self.most = app, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        most = self.most_at.get(scope["path"], self.most)
+        door = exchange_of(scope).door
+        most = self.most[door.size if door else "record"]
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not announced.isdigit() or int(announced) > most:
             await Problem(413, f"At most {most:,} bytes.").response(scope["path"])(scope, receive, send)

@@ -18,6 +18,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from starlette.responses import HTMLResponse, Response
 
+from app.access.access import Access
+from app.access.keeper import KeyKeeper
+from app.access.keys import KeyRing
 from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.contract.card import CardLink
 from app.contract.cds_hooks import (
@@ -33,10 +36,11 @@ from app.contract.fhir import OperationOutcome
 from app.contract.platform import Alive, Ready, Version
 from app.contract.problems import ProblemDetails
 from app.cors import CorsBelow
-from app.counting import Counts, secrets_for_cards, start_counting
+from app.counting import Counts, engine_of, key_hasher, secrets_for_cards, start_counting
 from app.counts.periods import today
 from app.current import CurrentRelease, read_rules
 from app.errors import add_handlers
+from app.guard import Guard
 from app.limits import BodyLimit
 from app.pages.card import STATIC
 from app.routers import breakdowns, card, cds_hooks, enrich, fhir, platform
@@ -100,6 +104,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await asyncio.to_thread(current.look)
         app.state.intake = start_counting(settings)
         app.state.card_secrets = secrets_for_cards(settings)
+        keeper = KeyKeeper(ring := KeyRing(key_hasher(settings)), lambda: engine_of(settings))
+        await asyncio.to_thread(keeper.start)
+        app.state.access = Access(ring)
         if rules.book.signposts.expired(today()):
             log.warning("some signposts are past their review date and are not shown: imdlens signposts check")
         settle()
@@ -111,6 +118,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if app.state.intake:
             await app.state.intake.stop()
             app.state.intake = None
+        await asyncio.to_thread(keeper.stop)
         app.state.counts.close()
 
     app = FastAPI(
@@ -128,10 +136,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.settings, app.state.rules, app.state.current = settings, rules, current
-    app.state.intake, app.state.counts = None, Counts(settings)
+    app.state.intake, app.state.counts, app.state.access = None, Counts(settings), None
     add_handlers(app)
-    large = dict.fromkeys(("/v1/enrich/batch", *cds_hooks.LARGE), settings.max_batch_bytes)
-    app.add_middleware(BodyLimit, most=settings.max_body_bytes, most_at=large)
+    app.add_middleware(BodyLimit, most={"record": settings.max_body_bytes, "batch": settings.max_batch_bytes})
+    app.add_middleware(Guard)
     if settings.cors_origins:
         app.add_middleware(CorsBelow, path=cds_hooks.PREFIX, origins=settings.cors_origins.split())
     app.add_middleware(RequestContext)  # added last: the outermost

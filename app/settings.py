@@ -123,16 +123,6 @@ class Settings(BaseSettings):
         description="What the addresses of our FHIR operation and code systems begin with, without a slash at the end:"
         " an address of your organisation's. They are names, in every Observation; nobody calls them.",
     )
-    inclusion_key: SecretStr | None = Field(
-        None,
-        min_length=16,
-        description="Bearer key of callers that may see inclusion-health groups. Without it nobody is shown them.",
-    )
-    exact_counts_key: SecretStr | None = Field(
-        None,
-        min_length=16,
-        description="Bearer key of `GET /v1/counts`. Exact counts are closed to everybody without it.",
-    )
 
     @field_validator("suppress_up_to")
     @classmethod

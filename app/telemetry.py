@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Problem
+from app.exchange import KEY, Exchange
 
 log: Final = logging.getLogger("imdlens")
 
@@ -45,6 +46,7 @@ class RequestContext:
             elif name == b"x-correlation-id" and _SAFE_ID.fullmatch(value):
                 headers.append((b"x-correlation-id", value))
         headers[0] = (b"x-request-id", request_id or secrets.token_hex(16).encode())
+        scope[KEY] = Exchange(headers[0][1])
         started = False
 
         async def send_with_headers(message: Message) -> None:

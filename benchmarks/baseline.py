@@ -19,7 +19,7 @@ class Question(BaseModel):
 def empty() -> FastAPI:
     settle()
     app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False})
-    app.add_middleware(BodyLimit, most=64 * 2**10, most_at={})
+    app.add_middleware(BodyLimit, most={"record": 64 * 2**10})
     app.add_middleware(RequestContext)
 
     @app.post("/v1/enrich")

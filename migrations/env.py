@@ -2,7 +2,8 @@
 
 from alembic import context
 
-import app.counts.schema  # noqa: F401 - the tables that the metadata must know
+import app.access.schema
+import app.counts.schema  # noqa: F401
 from app.database import metadata
 
 context.configure(

@@ -15,12 +15,12 @@ from app.context.rulebook import Rulebook
 from app.database import upgrade
 from app.enrichment import Rules
 from app.lookup.index import Index
-from app.main import create_app
 from app.reference.build import BuildOptions, build
 from app.reference.manifest import manifest, packaged_data
 from app.reference.releases import current_index, publish
 from app.settings import Settings
 from tests.databases import Postgres, opened, running_postgres
+from tests.service import calling
 
 hypothesis_settings.register_profile(
     "suite",
@@ -64,7 +64,7 @@ def rules() -> Rules:
 @pytest.fixture(scope="session")
 def client(starter: Path) -> Iterator[TestClient]:
     """The service on starter data, in this process."""
-    with TestClient(create_app(Settings(data_dir=starter)), raise_server_exceptions=False) as client:
+    with calling(Settings(data_dir=starter), raise_server_exceptions=False) as client:
         yield client
 
 

@@ -25,8 +25,6 @@ from app.routers.json_body import StrictRoute
 from app.routers.state import index_of, rules_of, settings_of
 
 PREFIX = "/cds-services"
-# A prefetched Patient may hold a photo: these doors take a larger body than a record of our own is.
-LARGE = tuple(f"{PREFIX}/{service.id}" for service in cds_hooks.SERVICES)
 
 router = APIRouter(prefix=PREFIX, tags=["CDS Hooks"], route_class=StrictRoute)
 

@@ -17,7 +17,17 @@ from app.enrichment import Question, enrich, enrich_each
 from app.errors import Problem, errors_of
 from app.lookup.index import Index
 from app.routers.json_body import StrictRoute, media_type, read_json
-from app.routers.state import client_of, index_of, intake_of, may_see_groups, rules_of, settings_of
+from app.routers.state import (
+    check_area,
+    check_still,
+    client_of,
+    index_of,
+    intake_of,
+    may,
+    may_see_groups,
+    rules_of,
+    settings_of,
+)
 
 router = APIRouter(prefix="/v1", tags=["enrichment"], route_class=StrictRoute)
 
@@ -53,6 +63,7 @@ async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()])
     once. Allow 500 ms and carry on without the answer if it does not come.
     """
     index, rules = index_of(request), rules_of(request)
+    check_area(request, asked=_asks_area(record))
     answer = enrich(_question(record), index, rules)
     receipt = NO_CONTACT
     if (contact := record.get("contact")) is not None:
@@ -103,6 +114,10 @@ async def enrich_batch(request: Request) -> Response:
     raise Problem(415, f"Send application/json or {_NDJSON}.")
 
 
+def _asks_area(record: EnrichRequest) -> bool:
+    return "area" in (record.get("include") or ())
+
+
 def _question(record: EnrichRequest) -> Question:
     include = record.get("include") or ()
     day = today() if "context" in include else None
@@ -124,7 +139,7 @@ class _Answerer:
     def __init__(self, request: Request) -> None:
         self.request, self.index, self.rules = request, index_of(request), rules_of(request)
         self.key = request.headers.get("idempotency-key")
-        self.may_see_groups = may_see_groups(request)
+        self.may_see_areas, self.may_see_groups = may(request, "area"), may_see_groups(request)
 
     async def answers(self, records: list[Any]) -> list[bytes]:
         answers: list[bytes] = []
@@ -134,8 +149,13 @@ class _Answerer:
                 record if type(record) is dict and len(record) == 1 else _overgrown(record) or record
                 for record in records[start : start + _SLICE]
             ]
+            check_still(self.request)  # a body may take long to come, and a batch to answer
             try:
-                answers += await self._answered(_RECORDS.validate_python(some), range(start, start + len(some)))
+                read = _RECORDS.validate_python(some)
+                if not self.may_see_areas and any(len(r) > 1 and _asks_area(r) for r in read):
+                    answers += await self._answered_apart(some, start)
+                else:
+                    answers += await self._answered(read, range(start, start + len(some)))
             except ValidationError:  # at least one is broken
                 answers += await self._answered_apart(some, start)
             await asyncio.sleep(0)  # a long batch must not hold up the single requests beside it
@@ -159,10 +179,15 @@ class _Answerer:
 
     async def _answered_apart(self, records: list[Any], start: int) -> list[bytes]:
         """The sound records looked up together, and an error in the place of each other one."""
-        read = [_read(record) for record in records]
+        read = [self._allowed(_read(record)) for record in records]
         sound = {start + i: r for i, r in enumerate(read) if not isinstance(r, Problem)}
         answers = iter(await self._answered(list(sound.values()), list(sound)))
         return [to_json({"error": r.body()}) if isinstance(r, Problem) else next(answers) for r in read]
+
+    def _allowed(self, record: EnrichRequest | Problem) -> EnrichRequest | Problem:
+        if isinstance(record, Problem) or self.may_see_areas or not _asks_area(record):
+            return record
+        return Problem(403)
 
 
 def _overgrown(record: Any) -> Problem | None:

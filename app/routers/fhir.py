@@ -12,7 +12,7 @@ from app.errors import FHIR_MEDIA_TYPE, Problem
 from app.interop.fhir import Fault, observation, parameters, read_question
 from app.interop.fhir_definitions import CODE_SYSTEMS, capability_statement, code_system, operation_definition
 from app.routers.json_body import media_type, read_json
-from app.routers.state import index_of, may_see_groups, rules_of, settings_of
+from app.routers.state import check_area, index_of, may_see_groups, rules_of, settings_of
 
 _JSON: Final = frozenset({"application/json", FHIR_MEDIA_TYPE})
 _FORMATS: Final = _JSON | {"json"}
@@ -67,6 +67,7 @@ async def ask(request: Request) -> Response:
     question = read_question(await _body(request), day)
     if isinstance(question, Fault):
         raise Problem(422, errors=[{"field": question.expression, "code": question.code}])
+    check_area(request, asked=question.with_area)
     index, rules = index_of(request), rules_of(request)
     answer = enrich(question, index, rules)
     if outputs == ["observation"]:

@@ -6,8 +6,8 @@ import json
 import pytest
 from fastapi.testclient import TestClient
 
-from app.main import create_app
 from app.settings import Settings
+from tests.service import calling
 
 JSON = {"Content-Type": "application/json"}
 MARK = "QQ1 1QQ"  # stands for what a patient's record holds: it must never come back
@@ -105,7 +105,7 @@ def test_a_poor_postcode_is_an_answer_and_does_not_come_back(client: TestClient,
 
 def test_a_body_over_the_limit_is_413(starter) -> None:  # type: ignore[no-untyped-def]
     settings = Settings(data_dir=starter, max_body_bytes=1_000, max_batch_bytes=1_000)
-    with TestClient(create_app(settings)) as client:
+    with calling(settings) as client:
         for path in ("/v1/enrich", "/v1/enrich/batch"):
             announced = client.post(path, content=b" " * 1_001, headers=JSON)
             assert problem(announced)["status"] == 413
@@ -186,7 +186,7 @@ def test_what_nobody_foresaw_is_a_500_without_a_word_of_it(
 
 
 def test_without_data_the_service_is_alive_and_not_ready(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    with TestClient(create_app(Settings(data_dir=tmp_path / "none"))) as client:
+    with calling(Settings(data_dir=tmp_path / "none")) as client:
         assert client.get("/livez").json() == {"status": "alive"}
         assert problem(client.get("/readyz"))["status"] == 503
         refused = client.post("/v1/enrich", json={"postcode": "NG1 1AA"})

@@ -13,9 +13,9 @@ from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.counting import open_store
 from app.counts.published import COLUMNS
 from app.counts.tables import TABLES
-from app.main import create_app
 from app.settings import Settings
 from tests.sealed_store import YEAR, fill, sealed
+from tests.service import calling
 from tests.unit.counts.events import value
 
 KEY = "a key of exact counts"
@@ -34,7 +34,7 @@ def settings(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Setting
 
 @pytest.fixture(scope="module")
 def tables(settings: Settings) -> Iterator[TestClient]:
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with calling(settings, raise_server_exceptions=False) as client:
         yield client
 
 
@@ -164,7 +164,7 @@ def test_exact_counts_need_their_key(tables: TestClient, settings: Settings) -> 
         assert answer.status_code == 401, wrong
         assert answer.headers["www-authenticate"] == "Bearer"
     closed = Settings(data_dir=settings.data_dir, counts_dir=settings.counts_dir)
-    with TestClient(create_app(closed)) as client:
+    with calling(closed) as client:
         assert client.get("/v1/counts", params=asked, headers={"Authorization": "Bearer "}).status_code == 403
 
 
@@ -206,7 +206,7 @@ def test_exact_counts_of_anything_else_are_refused(tables: TestClient, query: st
 def test_while_the_store_cannot_be_read_the_tables_say_so_and_enrichment_goes_on(starter: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     settings = Settings(data_dir=starter, counts_dir=tmp_path / "file")
-    with TestClient(create_app(settings)) as client:
+    with calling(settings) as client:
         assert client.get("/v1/breakdowns").status_code == 503
         assert client.get("/v1/breakdowns/specialty_core20").status_code == 503
         answer = client.post("/v1/enrich", json={"postcode": "NG1 1AA", "contact": {}}).json()

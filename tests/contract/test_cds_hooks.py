@@ -11,9 +11,9 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr, ValidationError
 
-from app.main import create_app
 from app.settings import Settings
 from tests import starter_data
+from tests.service import calling
 
 CONTEXT, OFFERS = "/cds-services/deprivation-context", "/cds-services/access-offers"
 HOOKS = {CONTEXT: "patient-view", OFFERS: "appointment-book"}
@@ -66,7 +66,7 @@ def open_service(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         cds_every_decile=True,
         cors_origins=f"https://other.example:8443 {ORIGIN}",
     )
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with calling(settings, raise_server_exceptions=False) as client:
         yield client
 
 
@@ -205,7 +205,7 @@ def test_offers_are_the_same_for_every_area_and_for_none(client: TestClient, ope
 def test_offers_are_made_while_no_data_is_loaded(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    with TestClient(create_app(Settings(data_dir=empty, counts_dir=tmp_path)), raise_server_exceptions=False) as client:
+    with calling(Settings(data_dir=empty, counts_dir=tmp_path), raise_server_exceptions=False) as client:
         assert len(cards(client, OFFERS)) == 1
         refused = client.post(CONTEXT, json=request(CONTEXT))
         assert refused.status_code == 503
@@ -331,7 +331,7 @@ def test_feedback_of_another_structure_is_422(client: TestClient, feedback: Any,
 
 
 def test_hooks_count_nothing(starter: Path, tmp_path: Path) -> None:
-    with TestClient(create_app(Settings(data_dir=starter, counts_dir=tmp_path))) as client:
+    with calling(Settings(data_dir=starter, counts_dir=tmp_path)) as client:
         client.post("/v1/enrich", json={"postcode": "NG1 1AA", "contact": {"specialty": "340"}})
         for _ in range(3):
             client.post(CONTEXT, json=request(CONTEXT, "ZZ99 3VZ"))
@@ -391,7 +391,7 @@ def test_a_public_address_that_links_cannot_begin_with_is_refused(url: str) -> N
 
 def test_a_key_that_shows_groups_shows_none_on_a_hooks_card(starter: Path, tmp_path: Path) -> None:
     settings = Settings(data_dir=starter, counts_dir=tmp_path, inclusion_key=SecretStr("a key that shows groups"))
-    with TestClient(create_app(settings)) as client:
+    with calling(settings) as client:
         plain = client.post(CONTEXT, json=request(CONTEXT, "ZZ99 3VZ")).json()["cards"][0]
         keyed = client.post(
             CONTEXT,

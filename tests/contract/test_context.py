@@ -14,6 +14,7 @@ from pydantic import SecretStr, ValidationError
 from app.context.files import RuleFileError
 from app.main import create_app
 from app.settings import Settings
+from tests.service import calling
 from tests.unit.context.rule_folders import with_lines
 
 KEY = "a key for inclusion groups"
@@ -41,7 +42,7 @@ def local(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
         inclusion_key=SecretStr(KEY),
         protected_places=True,
     )
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with calling(settings, raise_server_exceptions=False) as client:
         yield client
 
 
@@ -120,7 +121,7 @@ def test_homelessness_is_counted_by_postcode_and_by_code_and_only_where_the_rule
     starter: Path, tmp_path: Path
 ) -> None:
     settings = Settings(data_dir=starter, counts_dir=tmp_path)
-    with TestClient(create_app(settings)) as client:
+    with calling(settings) as client:
         for postcode, codes in (
             ("NG1 1AA", ["224226001"]),  # no fixed abode
             ("ZZ99 3VZ", []),
@@ -219,11 +220,11 @@ def test_a_body_that_is_no_card_is_refused(client: TestClient, content: bytes, k
 
 def test_a_card_of_one_process_opens_in_another_with_the_same_secret(starter: Path, tmp_path: Path) -> None:
     shared: dict[str, Any] = {"data_dir": starter, "secret": SecretStr("a secret that hosts share")}
-    with TestClient(create_app(Settings(counts_dir=tmp_path / "a", **shared))) as one:
+    with calling(Settings(counts_dir=tmp_path / "a", **shared)) as one:
         link = one.post("/card", json={"postcode": "NG1 1AA"}).json()["url"]
-    with TestClient(create_app(Settings(counts_dir=tmp_path / "b", **shared))) as other:
+    with calling(Settings(counts_dir=tmp_path / "b", **shared)) as other:
         assert other.get(f"/{link}").status_code == 200
-    with TestClient(create_app(Settings(data_dir=starter, counts_dir=tmp_path / "c"))) as stranger:
+    with calling(Settings(data_dir=starter, counts_dir=tmp_path / "c")) as stranger:
         assert stranger.get(f"/{link}").status_code == 404
 
 

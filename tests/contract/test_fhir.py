@@ -19,6 +19,7 @@ from app.interop.patient import INTERPRETER as INTERPRETER_REQUIRED
 from app.main import create_app
 from app.settings import Settings
 from tests import starter_data
+from tests.service import calling
 
 DOOR = "/fhir/R4/$enrich"
 FHIR = "application/fhir+json"
@@ -149,7 +150,7 @@ def test_context_is_for_the_specialty_and_the_age(client: TestClient) -> None:
 
 def test_groups_are_for_the_scope_that_may_see_them(starter: Path, tmp_path: Path) -> None:
     settings = Settings(data_dir=starter, counts_dir=tmp_path, inclusion_key=SecretStr(KEY))
-    with TestClient(create_app(settings)) as client:
+    with calling(settings) as client:
         hidden, shown = ask(client, PATIENT), ask(client, PATIENT, {"Authorization": f"Bearer {KEY}"})
     assert (value(hidden, "inclusion-groups-shown"), value(shown, "inclusion-groups-shown")) == (False, True)
     assert values(hidden, "inclusion-group") == values(hidden, "private-summary") == []
@@ -165,7 +166,7 @@ def test_an_observation_comes_only_when_it_is_asked_for_and_has_no_subject(clien
 
 
 def test_fhir_counts_nothing(starter: Path, tmp_path: Path) -> None:
-    with TestClient(create_app(Settings(data_dir=starter, counts_dir=tmp_path))) as client:
+    with calling(Settings(data_dir=starter, counts_dir=tmp_path)) as client:
         contact = {"name": "contact", "part": [{"name": "specialty", "valueCode": "340"}]}
         ask(client, asking({"name": "specialty", "valueCode": "340"}, contact), {"Idempotency-Key": "one"})
         assert client.get("/readyz").json()["counting"] == "on"
@@ -326,7 +327,7 @@ def test_what_leaves_json_out_is_406(client: TestClient, accept: str, query: str
 
 
 def test_a_body_over_the_limit_is_413(starter: Path) -> None:
-    with TestClient(create_app(Settings(data_dir=starter, max_body_bytes=1_000))) as client:
+    with calling(Settings(data_dir=starter, max_body_bytes=1_000)) as client:
         for content in (b" " * 1_001, (b" " * 300 for _ in range(4))):  # announced, and not
             (issue,) = outcome(client.post(DOOR, content=content, headers={"Content-Type": FHIR}), 413)
             assert issue["code"] == "too-long"
@@ -345,7 +346,7 @@ def test_what_nobody_foresaw_is_a_fatal_issue_without_a_word_of_it(
 
 
 def test_without_data_it_is_503(tmp_path: Path) -> None:
-    with TestClient(create_app(Settings(data_dir=tmp_path / "none"))) as client:
+    with calling(Settings(data_dir=tmp_path / "none")) as client:
         answer = client.post(DOOR, json=PATIENT)
         assert outcome(answer, 503)[0]["code"] == "transient"
         assert answer.headers["retry-after"]

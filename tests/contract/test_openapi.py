@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 
 from app.main import create_app
 from app.settings import Settings
+from tests.service import calling
 
 NAMES = {"patient-view": "PatientView", "appointment-book": "AppointmentBook"}
 # CDS Hooks has a status of its own for a request whose prefetch is missing, and FHIR for a format that is not JSON;
@@ -28,7 +29,7 @@ def document(client: TestClient) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def described(starter: Path) -> Iterator[Any]:
     app = create_app(Settings(data_dir=starter))
-    with TestClient(app):
+    with calling(settings, app=app):
         yield schemathesis.openapi.from_asgi("/openapi.json", app, config=CONFIG)
 
 

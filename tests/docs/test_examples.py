@@ -20,11 +20,11 @@ from fastapi.testclient import TestClient
 
 from app.contract.enrich import Contact, EnrichRequest, EnrichResponse
 from app.counts.vocabulary import vocabulary
-from app.main import create_app
 from app.settings import Settings
 from examples.client import SECONDS, connect, enrich_or_none
 from examples.hl7v2 import mapping
 from tests.integration.running import free_port, serving
+from tests.service import calling
 from tests.starter_data import postcodes
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +91,7 @@ def request_of(text: str) -> dict[str, Any]:
 def service(starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """The service with a store of its own, two days after the sample messages."""
     monkeypatch.setattr("app.counts.intake.today", lambda: date(2026, 11, 22))
-    with TestClient(create_app(Settings(data_dir=starter, counts_dir=tmp_path))) as service:
+    with calling(Settings(data_dir=starter, counts_dir=tmp_path)) as service:
         yield service
 
 

@@ -9,7 +9,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-import app.counts.schema  # noqa: F401 - the tables that the metadata must know
+import app.access.schema
+import app.counts.schema  # noqa: F401
 from app.database import DatabaseError, check_schema, downgrade, is_sqlite, metadata, open_engine, upgrade, writing
 from tests.databases import Postgres, opened
 

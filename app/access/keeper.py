@@ -1,0 +1,88 @@
+"""Keeps a worker's ring of keys as the database has it: a thread that looks several times a second."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.access import key_store
+from app.access.keys import KeyRing
+from app.database import DatabaseError
+
+log: Final = logging.getLogger("imdlens")
+
+# A revoked key must be refused everywhere within a second.
+POLL_SECONDS: Final = 0.3
+_WRITE_SECONDS: Final = 30
+
+
+class KeyKeeper:
+    """Reads keys anew when their version changed, and writes down when they were last used."""
+
+    def __init__(self, ring: KeyRing, open_engine: Callable[[], Engine]) -> None:
+        self._ring, self._open = ring, open_engine
+        self._engine: Engine | None = None
+        self._version: int | None = None
+        self._away = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keys", daemon=True)
+
+    def start(self) -> None:
+        """Read the keys once, then keep looking. Blocks for as long as the database takes to answer or to fail."""
+        self.look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and write down what is left to be written."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=10)
+        self._write()
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def look(self) -> None:
+        """Look once."""
+        seen = time.monotonic()  # before the question: the answer may take long
+        try:
+            if self._engine is None:
+                self._engine = self._open()
+            found = key_store.version(self._engine)
+            if found == self._version:
+                self._ring.confirm(seen)
+            else:
+                self._version, keys = key_store.good_keys(self._engine)
+                self._ring.replace(keys, seen)
+        except (SQLAlchemyError, DatabaseError, OSError) as error:
+            if not self._away:
+                log.error("keys cannot be read, those known are believed for a while: %s", type(error).__name__)
+            self._away = True
+        else:
+            if self._away:
+                log.info("keys can be read again")
+            self._away = False
+
+    def _run(self) -> None:
+        written = time.monotonic()
+        while not self._stopping.wait(POLL_SECONDS):
+            self.look()
+            if time.monotonic() - written >= _WRITE_SECONDS:
+                self._write()
+                written = time.monotonic()
+
+    def _write(self) -> None:
+        """Write down when keys were used. What cannot be written now is kept for the next time."""
+        used, renewed = self._ring.used, self._ring.renewed
+        if self._engine is None or self._away or not (used or renewed):
+            return
+        self._ring.used, self._ring.renewed = {}, {}
+        try:
+            key_store.write_use(self._engine, used, renewed)
+        except (SQLAlchemyError, DatabaseError) as error:
+            log.error("when keys were used could not be written down: %s", type(error).__name__)
+            self._ring.used = {**used, **self._ring.used}
+            self._ring.renewed = {**renewed, **self._ring.renewed}

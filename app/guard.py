@@ -1,0 +1,99 @@
+"""Who may pass which door. No request reaches a route but through here.
+
+Pure ASGI, before a body is read: who may not ask has nothing of theirs read.
+"""
+
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.access.access import Access, Proof
+from app.access.keys import PREFIX, KeysAwayError
+from app.doors import DOORS, Door, Doors
+from app.errors import Problem
+from app.exchange import exchange_of
+
+_PREFIX: Final = PREFIX.encode()
+_NO_KEY: Final = {"WWW-Authenticate": "Bearer"}
+
+
+class Guard:
+    """Lets a request through to a door that its caller may use. 401 and 403 say nothing more than that."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.doors = Doors(DOORS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # there is no door for a WebSocket
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        try:
+            proof = self._pass(scope)
+        except Problem as problem:
+            await problem.response(scope["path"])(scope, receive, send)
+            return
+        await self.app(scope, receive if proof is None else _rechecked(receive, proof, _access_of(scope)), send)
+
+    def _pass(self, scope: Scope) -> Proof | None:
+        """The proof of the caller; None at a door where nobody is asked. A Problem where the door stays closed."""
+        exchange = exchange_of(scope)
+        exchange.door = door = self._door(scope)
+        if door.scope is None:
+            return None
+        if _PREFIX in unquote_to_bytes(scope["query_string"]):  # an address is kept where a key must not be
+            raise Problem(401, headers=_NO_KEY)
+        try:
+            proof = _proof(scope)
+        except KeysAwayError:
+            raise Problem(503, "Nobody can say now which keys are good.", headers={"Retry-After": "5"}) from None
+        if proof is None:
+            raise Problem(401, headers=_NO_KEY)
+        exchange.caller, exchange.key_id = proof.caller, proof.key_id
+        if door.scope not in proof.caller.scopes:
+            raise Problem(403)
+        return proof
+
+    def _door(self, scope: Scope) -> Door:
+        found = self.doors.at(scope["path"])
+        if not found:
+            raise Problem(404)
+        door = found.get(scope["method"])
+        if door is None:
+            raise Problem(405, headers={"Allow": ", ".join(sorted(found))})
+        return door
+
+
+def _access_of(scope: Scope) -> Access:
+    access: Access | None = scope["app"].state.access
+    if access is None:
+        raise Problem(503, headers={"Retry-After": "5"})
+    return access
+
+
+def _proof(scope: Scope) -> Proof | None:
+    sent = [value for name, value in scope["headers"] if name == b"authorization"]
+    if len(sent) != 1:  # with two, another reader before us may have believed the other
+        return None
+    scheme, _, credential = sent[0].partition(b" ")
+    if scheme.lower() != b"bearer":
+        return None
+    return _access_of(scope).bearer(credential.strip())
+
+
+def _rechecked(receive: Receive, proof: Proof, access: Access) -> Receive:
+    """Reads a body whose sender may be cut off while it comes: a slow one must not outlive its key."""
+
+    async def receive_some() -> Message:
+        message = await receive()
+        if not proof.holds(access.ring):
+            raise HTTPException(401, headers=_NO_KEY)
+        return message
+
+    return receive_some
