@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 
 from app.main import create_app
 from app.settings import Settings
-from tests.service import calling
+from tests.service import bearer, calling, key_for
 
 NAMES = {"patient-view": "PatientView", "appointment-book": "AppointmentBook"}
 # CDS Hooks has a status of its own for a request whose prefetch is missing, and FHIR for a format that is not JSON;
@@ -28,9 +28,12 @@ def document(client: TestClient) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def described(starter: Path) -> Iterator[Any]:
-    app = create_app(Settings(data_dir=starter))
+    settings = Settings(data_dir=starter)
+    app = create_app(settings)
     with calling(settings, app=app):
-        yield schemathesis.openapi.from_asgi("/openapi.json", app, config=CONFIG)
+        loaded = schemathesis.openapi.from_asgi("/openapi.json", app, config=CONFIG)
+        loaded.config.update(headers=bearer(key_for(settings)))
+        yield loaded
 
 
 @schemathesis.serializer("application/x-ndjson")
