@@ -4,7 +4,6 @@ What it found is kept on disk too, so that a service which starts while the data
 copy holds hashes, and is believed for as long as a running worker would believe its own.
 """
 
-import json
 import logging
 import os
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from pydantic import TypeAdapter
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,6 +27,7 @@ log: Final = logging.getLogger("imdlens")
 # A revoked key must be refused everywhere within a second.
 POLL_SECONDS: Final = 0.3
 _WRITE_SECONDS: Final = 30
+_COPY: Final = TypeAdapter(list[StoredKey])
 
 
 class KeyKeeper:
@@ -107,7 +108,7 @@ class KeyKeeper:
         fresh = self._copy.with_name(f".keys-{uuid4().hex}")
         try:
             fresh.touch(mode=0o600)
-            fresh.write_text(json.dumps([[*key[:3], sorted(key.scopes), key.expires_at] for key in keys]), "utf-8")
+            fresh.write_bytes(_COPY.dump_json(keys))
             fresh.replace(self._copy)
         except OSError as error:  # a start without the database will have to wait for it
             log.error("keys could not be copied to disk: %s", type(error).__name__)
@@ -121,9 +122,8 @@ class KeyKeeper:
     def _remember(self) -> None:
         try:
             age = time.time() - self._copy.stat().st_mtime
-            rows = json.loads(self._copy.read_text("utf-8"))
-            keys = [StoredKey(key, hashed, name, frozenset(scopes), ends) for key, hashed, name, scopes, ends in rows]
-        except (OSError, ValueError, TypeError):
+            keys = _COPY.validate_json(self._copy.read_bytes())
+        except (OSError, ValueError):
             return  # there is none yet, or it is not one of ours: keys are known when the database is there
         if age >= 0:  # of a copy from the future nobody can say how old it is
             self._ring.replace(keys, time.monotonic() - age)

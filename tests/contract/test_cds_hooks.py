@@ -391,11 +391,12 @@ def test_a_public_address_that_links_cannot_begin_with_is_refused(url: str) -> N
 
 def test_a_key_that_shows_groups_shows_none_on_a_hooks_card(starter: Path, tmp_path: Path) -> None:
     settings = Settings(data_dir=starter, counts_dir=tmp_path)
+    every = bearer(key_for(settings))
     with calling(settings, "enrich") as client:
         plain = client.post(CONTEXT, json=request(CONTEXT, "ZZ99 3VZ")).json()["cards"][0]
         keyed = client.post(
             CONTEXT,
             json=request(CONTEXT, "ZZ99 3VZ"),
-            headers=bearer(key_for(settings)),
+            headers=every,
         ).json()["cards"][0]
     assert plain | {"uuid": ""} == keyed | {"uuid": ""}

@@ -18,6 +18,7 @@ from tests.service import bearer, calling, key_for
 from tests.unit.context.rule_folders import with_lines
 
 FORM = "application/x-www-form-urlencoded"
+NOT_INCLUSION = (("enrich",), ("enrich", "area", "breakdowns", "counts:exact", "admin"))
 SIGNALS = {"snomed": ["32911000"], "accommodation_status": "HM01", "interpreter_required": True}
 
 
@@ -39,6 +40,8 @@ def local(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
         local_dir=folder,
         protected_places=True,
     )
+    for scopes in NOT_INCLUSION:
+        key_for(settings, *scopes)
     with calling(settings, raise_server_exceptions=False) as client:
         yield client
 
@@ -61,7 +64,7 @@ def test_context_comes_only_when_it_is_asked_for(client: TestClient) -> None:
 
 def test_groups_are_null_to_whoever_may_not_see_them(local: TestClient) -> None:
     hidden = {"groups": None, "private_summary": None}
-    for scopes in (("enrich",), ("enrich", "area", "breakdowns", "counts:exact", "admin")):
+    for scopes in NOT_INCLUSION:
         headers = bearer(key_for(local.app.state.settings, *scopes))  # type: ignore[attr-defined]
         assert ask(local, headers, signals=SIGNALS, postcode="ZZ99 3VZ")["inclusion_health"] == hidden
 

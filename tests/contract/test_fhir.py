@@ -149,8 +149,9 @@ def test_context_is_for_the_specialty_and_the_age(client: TestClient) -> None:
 
 def test_groups_are_for_the_scope_that_may_see_them(starter: Path, tmp_path: Path) -> None:
     settings = Settings(data_dir=starter, counts_dir=tmp_path)
+    sees = bearer(key_for(settings, "enrich", "inclusion"))
     with calling(settings, "enrich") as client:
-        hidden, shown = ask(client, PATIENT), ask(client, PATIENT, bearer(key_for(settings, "enrich", "inclusion")))
+        hidden, shown = ask(client, PATIENT), ask(client, PATIENT, sees)
     assert (value(hidden, "inclusion-groups-shown"), value(shown, "inclusion-groups-shown")) == (False, True)
     assert values(hidden, "inclusion-group") == values(hidden, "private-summary") == []
     assert value(value(shown, "inclusion-group"), "id") == "gypsy_roma_traveller"

@@ -234,9 +234,11 @@ def test_what_is_to_be_written_back_is_in_every_answer() -> None:
 
 
 def test_the_commands_for_a_nightly_file_give_an_answer_for_each_line_and_count_each_contact_once(
-    running: str, tmp_path: Path
+    running: tuple[str, str], tmp_path: Path
 ) -> None:
-    commands = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)[0].replace("http://127.0.0.1:8080", running)
+    commands = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)[0].replace("http://127.0.0.1:8080", running[0])
+    (tmp_path / "key.header").write_text(f"Authorization: {bearer(running[1])['Authorization']}\n")
+    commands = commands.replace("/etc/imdlens/key.header", "key.header")
     records = [{"postcode": "NG1 1AA", "contact": {"event_id": f"night {i}"}} for i in range(3)]
     lines = [*map(json.dumps, records), '{"postcode": 1}', '{"postcode": "ZZ99 3VZ"}']
     (tmp_path / "extract.ndjson").write_text("\n".join(lines) + "\n")
