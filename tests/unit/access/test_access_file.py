@@ -282,7 +282,9 @@ def test_a_change_that_must_not_be_used_is_told_once_and_the_old_stays_in_force(
     assert changing.caller(signer("RS512", "new", 7).token(client_claims()), NOW)
 
 
-@pytest.mark.parametrize("content", [None, "", '{"keys": []}', key_set(RSA_1024)])
+@pytest.mark.parametrize(
+    "content", [None, "", '{"keys": []}', key_set(RSA_1024)], ids=["gone", "empty", "no keys", "weak"]
+)
 def test_keys_that_can_no_longer_be_read_stay_as_they_were_and_are_told(tmp_path: Path, content: str | None) -> None:
     changing = reader(tmp_path)
     file = tmp_path / "epr.json"

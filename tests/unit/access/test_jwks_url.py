@@ -139,31 +139,28 @@ def test_a_fetch_of_the_same_keys_forgets_no_token(reader: TokenReader, server: 
     assert list(before.cache.values()) == [first]
 
 
-def wrong_answers() -> list[tuple[int, dict[str, str], bytes, str]]:
-    good = key_set(NEW.jwk()).encode()
-    return [
-        (500, {}, good, "was not answered with 200"),
-        (404, {}, b"", "was not answered with 200"),
-        (204, {}, b"", "was not answered with 200"),
-        (302, {"Location": "/elsewhere"}, good, "was not answered with 200"),
-        (307, {"Location": "http://169.254.169.254/"}, b"", "was not answered with 200"),
-        (200, {}, b"", "is not a JWK Set"),
-        (200, {}, b"<html>secret</html>", "is not a JWK Set"),
-        (200, {}, b"\xff\x00" * 99, "is not a JWK Set"),
-        (200, {}, b"[" * 100_000, "is not a JWK Set"),
-        (200, {}, b'{"keys": []}', "holds no key that checks signatures"),
-        (200, {}, b" " * 300_000, "is larger than 262144 bytes"),
-        (200, {}, b" " * 30_000_000, "is larger than 262144 bytes"),
-        (200, {"Content-Encoding": "gzip"}, gzip.compress(b" " * 30_000_000), "was answered compressed"),
-        (200, {"Content-Length": "9999"}, good, "cannot be fetched (RemoteProtocolError)"),
-        (200, {"X": "y" * 200_000}, good, "cannot be fetched (RemoteProtocolError)"),
-        (200, {"Transfer-Encoding": "chunked"}, b"zz\r\n", "cannot be fetched (RemoteProtocolError)"),
-    ]
+GOOD = key_set(NEW.jwk()).encode()
+WRONG: list[tuple[int, dict[str, str], bytes, str]] = [
+    (500, {}, GOOD, "was not answered with 200"),
+    (404, {}, b"", "was not answered with 200"),
+    (204, {}, b"", "was not answered with 200"),
+    (302, {"Location": "/elsewhere"}, GOOD, "was not answered with 200"),
+    (307, {"Location": "http://169.254.169.254/"}, b"", "was not answered with 200"),
+    (200, {}, b"", "is not a JWK Set"),
+    (200, {}, b"<html>secret</html>", "is not a JWK Set"),
+    (200, {}, b"\xff\x00" * 99, "is not a JWK Set"),
+    (200, {}, b"[" * 100_000, "is not a JWK Set"),
+    (200, {}, b'{"keys": []}', "holds no key that checks signatures"),
+    (200, {}, b" " * 300_000, "is larger than 262144 bytes"),
+    (200, {}, b" " * 30_000_000, "is larger than 262144 bytes"),
+    (200, {"Content-Encoding": "gzip"}, gzip.compress(b" " * 30_000_000), "was answered compressed"),
+    (200, {"Content-Length": "9999"}, GOOD, "cannot be fetched (RemoteProtocolError)"),
+    (200, {"X": "y" * 200_000}, GOOD, "cannot be fetched (RemoteProtocolError)"),
+    (200, {"Transfer-Encoding": "chunked"}, b"zz\r\n", "cannot be fetched (RemoteProtocolError)"),
+]
 
 
-@pytest.mark.parametrize(
-    ("status", "headers", "body", "said"), wrong_answers(), ids=[str(n) for n in range(len(wrong_answers()))]
-)
+@pytest.mark.parametrize(("status", "headers", "body", "said"), WRONG, ids=range(len(WRONG)))
 def test_a_wrong_answer_leaves_the_keys_as_they_were_and_is_told_without_quoting(
     reader: TokenReader,
     server: Server,
