@@ -56,7 +56,9 @@ def fetch(url: str) -> bytes:
 
     try:
         return asyncio.run(get())
+    except FetchError:
+        raise
     except TimeoutError:
         raise FetchError(f"was not answered within {SECONDS:.0f} seconds") from None
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError, ImportError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever a server brings about, keys at other addresses must be renewed
         raise FetchError(f"cannot be fetched ({type(error).__name__})") from None

@@ -97,7 +97,8 @@ def is_jwt(text: bytes | str) -> bool:
 class TokenReader:
     """Verifies tokens of those whom the operator's file lists.
 
-    `caller` and `hook` never block and may be called from any thread; `refresh` blocks, and one at a time may run.
+    `caller` and `hook` wait for nothing, cost at most about a millisecond for a new token, and may be called from any
+    thread. `refresh` blocks, and one at a time may run.
     """
 
     @classmethod
@@ -174,10 +175,13 @@ class TokenReader:
             changed = self._read()
         except AccessFileError as error:
             sentence = str(error)
-        for source in self._sources.values():
-            changed = source.refresh(now) or changed
-        if changed:
-            self._renew()
+        try:
+            for source in self._sources.values():
+                changed = source.refresh(now) or changed
+        finally:
+            # A key that was taken away is gone, whatever befell the next set.
+            if changed:
+                self._renew()
         sentence = sentence or next((s.problem for s in self._sources.values() if s.problem), None)
         if sentence and sentence != self.problem:
             log.error("%s Tokens are read by what was good before.", sentence)

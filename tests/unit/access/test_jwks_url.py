@@ -248,6 +248,27 @@ def test_a_watch_fetches_at_once_takes_up_changes_and_survives_faults(
     assert calls == sorted(calls)
 
 
+def test_a_fault_that_nobody_thought_of_hides_no_change_of_another_key_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = TokenReader.read(write_file(tmp_path))
+    token = signer("ES256", "idp-ES256").token(access_claims())
+    assert reader.caller(token, NOW)
+    (tmp_path / "idp.json").write_text(key_set(OLD.jwk()))
+    last = list(reader._sources.values())[-1]
+    monkeypatch.setattr(last, "refresh", lambda now: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        reader.refresh(0.0)
+    assert reason(reader, token) == "key"
+    assert reader.caller(OLD.token(access_claims()), NOW)
+
+
+def test_whatever_befalls_a_fetch_is_one_kind_of_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("httpx.AsyncClient.stream", lambda *_, **__: 1 // 0)
+    with pytest.raises(FetchError, match=r"^cannot be fetched \(ZeroDivisionError\)$"):
+        fetch(server.url)
+
+
 def test_the_address_asked_is_the_registered_one_and_no_other() -> None:
     asked: list[str] = []
 
