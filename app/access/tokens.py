@@ -244,7 +244,7 @@ def _verified(
         raise TokenError("issuer")
     party, keys = parties[issuer]
     # Its `jku` is compared and never fetched; `jwk`, `x5u` and `x5c` are not even read.
-    if isinstance(party, CdsClient) and "jku" in header and (party.jku is None or header["jku"] != party.jku):
+    if isinstance(party, CdsClient) and "jku" in header and header["jku"] != party.jku:
         raise TokenError("header")
     algorithm, kid = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in party.algorithms:

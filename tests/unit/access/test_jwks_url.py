@@ -108,6 +108,8 @@ def test_a_key_that_is_not_known_is_refused_and_fetched_soon(reader: TokenReader
     reader.refresh(PAUSE)
     assert len(server.asked) == 2
     assert reader.caller(token, NOW)
+    reader.refresh(PAUSE + PERIOD - 1)
+    assert len(server.asked) == 2
 
 
 def test_unknown_keys_in_any_number_lead_to_one_fetch_in_half_a_minute(reader: TokenReader, server: Server) -> None:
@@ -261,6 +263,12 @@ def test_a_fault_that_nobody_thought_of_hides_no_change_of_another_key_set(
         reader.refresh(0.0)
     assert reason(reader, token) == "key"
     assert reader.caller(OLD.token(access_claims()), NOW)
+
+
+def test_a_huge_answer_is_not_read_to_its_end(server: Server) -> None:
+    server.body = b" " * 30_000_000
+    with pytest.raises(FetchError, match=r"^is larger than 262144 bytes$"):
+        fetch(server.url)
 
 
 def test_whatever_befalls_a_fetch_is_one_kind_of_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
