@@ -23,6 +23,7 @@ from app.pages.card import PROBLEMS, Field, render_ask, render_card, render_gone
 from app.routers.enrich import read_record
 from app.routers.json_body import media_type, read_json
 from app.routers.state import card_secrets_of, current_of, index_of, may_see_groups, rules_of, settings_of
+from app.sealing import BadTokenError, ExpiredTokenError
 
 router = APIRouter(tags=["card"])
 
@@ -85,9 +86,9 @@ async def show(request: Request, sealed: str) -> Response:
     try:
         content = token.open_token(sealed, card_secrets_of(request), time.time())
         view = view_of(content, rules_of(request))
-    except token.ExpiredTokenError:
+    except ExpiredTokenError:
         return _page(request, render_gone(), 410)
-    except (token.BadTokenError, ValueError):
+    except (BadTokenError, ValueError):
         return _page(request, render_not_found(), 404)
     return _page(request, render_card(view))
 
