@@ -76,7 +76,7 @@ class Browsers:
         identity_header: str | None = None,
         identity_scopes: frozenset[str] = frozenset(),
     ) -> None:
-        self.forms = Forms(secrets)
+        self._forms = Forms(secrets)
         self._ring, self._sessions = ring, Sessions(secrets)
         self._users = derived(secrets[0], _USER_LABEL)
         public = urlsplit(public_url or "")
@@ -159,7 +159,15 @@ class Browsers:
         secure = "; Secure" if self.is_secure(sent) else ""
         return f"{self._cookie_name(sent).decode()}={value}; Path=/{secure}; HttpOnly; SameSite=Strict"
 
-    # ------------------------------------------------------------------------------- where from
+    # ------------------------------------------------------------------------------------------ forms
+
+    def form_token(self, bound_to: bytes) -> str:
+        """What a form of this browser holds."""
+        return self._forms.token(bound_to, time.time())
+
+    def form_fits(self, bound_to: bytes, token: str) -> bool:
+        """Whether a form was made for this browser."""
+        return self._forms.fits(token, bound_to, time.time())
 
     def is_own_page(self, sent: Sent) -> bool:
         """Whether the browser says that a page of ours sent this; False where it says nothing."""
