@@ -29,13 +29,15 @@ async def read_form(request: Request) -> Fields:
     if exchange.door is None or not is_browser(scope, exchange.door):
         return fields
     browsers, sent = browsers_of(scope), sent_of(scope)
+    if browsers.is_from_elsewhere(sent):
+        raise ForeignFormError
     bound_to = browsers.bound_to(sent)
     if bound_to is None:
         if exchange.caller is not None and exchange.caller.proof in AMBIENT:
             raise ForeignFormError  # it ended between the door and here
         return fields
     tokens = fields.pop(HIDDEN_FIELD, [])
-    if len(tokens) != 1 or browsers.is_from_elsewhere(sent) or not browsers.form_fits(bound_to, tokens[0]):
+    if len(tokens) != 1 or not browsers.form_fits(bound_to, tokens[0]):
         raise ForeignFormError
     return fields
 

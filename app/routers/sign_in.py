@@ -58,9 +58,14 @@ async def sign_out(request: Request) -> Response:
         await read_form(request)
     except ForeignFormError:
         return page(scope, render_not_from_here(above(scope)), 403)
-    # Not Clear-Site-Data: it would take the cookies of every other service of the organisation's domain as well.
-    gone = browsers_of(scope).sign_out(sent_of(scope))
-    return RedirectResponse(f"{above(scope)}sign-in?out", 303, {"Set-Cookie": gone, "Vary": "Cookie"})
+    browsers, sent = browsers_of(scope), sent_of(scope)
+    answer = RedirectResponse(f"{above(scope)}sign-in?out", 303, {"Vary": "Cookie"})
+    # Only where a session came along, and so was proved by its form: another site's form comes without one, and would
+    # else take it from the browser. And not by Clear-Site-Data, which would take the cookies of every other service
+    # of the organisation's domain as well.
+    if browsers.bound_to(sent) is not None:
+        answer.headers["Set-Cookie"] = browsers.sign_out(sent)
+    return answer
 
 
 def _check_form(request: Request) -> None:
