@@ -11,8 +11,6 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from app.pages.sign_in import render_closed, render_not_from_here, render_not_safe
 from tests.browser.test_card_pages import AXE, WIDTHS, Watch, overflow
 
-LONGEST_NAME = "a" * 40
-
 
 def sign_in(page: Page, service: str, key: str) -> None:
     """Open the first page and show a key."""
