@@ -88,10 +88,7 @@ def refusal(scope: Scope, status: int) -> Response:
     door, caller = exchange_of(scope).door, exchange_of(scope).caller
     if status != 401:
         may_sign_in = status == 403 and caller is not None
-        answer = page(scope, render_closed(above(scope), status, may_sign_in=may_sign_in), status)
-        if status == 503:
-            answer.headers["Retry-After"] = "5"
-        return answer
+        return page(scope, render_closed(above(scope), status, may_sign_in=may_sign_in), status)
     if scope["method"] == "POST":
         # Not led elsewhere: the browser would offer to send the form again, or put it into an address.
         return sign_in_page(scope, notice="over", status=401)
@@ -108,6 +105,7 @@ def with_pages(scope: Scope, send: Send) -> Send:
         if message["type"] == "http.response.start" and (b"content-type", MEDIA_TYPE.encode()) in message["headers"]:
             is_replaced = True
             answer = refusal(scope, message["status"])
+            answer.raw_headers.extend(header for header in message["headers"] if header[0] == b"retry-after")
             await send({**message, "status": answer.status_code, "headers": answer.raw_headers})
             await send({"type": "http.response.body", "body": answer.body})
         elif not is_replaced:

@@ -40,6 +40,7 @@ _CLOSED: Final[Mapping[int, tuple[str, str]]] = {
         "You are signed in, but not for this. Ask the person who runs IMD Lens in your organisation.",
     ),
     413: ("What was sent is too large", "Go back and try again."),
+    429: ("Too many people are using this page", "Try again in a minute. Nothing that you typed was kept."),
     503: ("Sorry, there is a problem with the service", "Try again in a few minutes. Nothing that you typed was kept."),
 }
 _ODD: Final = ("Sorry, this could not be read", "Go back and try again.")

@@ -39,7 +39,7 @@ async def sign_in(request: Request) -> Response:
     try:
         signed_in = browsers.sign_in(sent, key)
     except KeysAwayError:
-        raise Problem(503) from None
+        raise Problem(503, headers={"Retry-After": "5"}) from None
     if signed_in is None:
         wrong: Wrong = "wrong" if key else "empty"
         return page(scope, render_sign_in(above(scope), to, problem=wrong), 401)

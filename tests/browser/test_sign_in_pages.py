@@ -9,7 +9,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from app.pages.sign_in import render_closed, render_not_from_here, render_not_safe
+from app.settings import Settings
 from tests.browser.test_card_pages import AXE, WIDTHS, Watch, overflow
+from tests.integration.running import serving
+from tests.service import key_for
 
 
 def sign_in(page: Page, service: str, key: str) -> None:
@@ -98,6 +101,21 @@ def test_the_session_is_out_of_reach_of_scripts_and_ends_with_the_browser(page: 
     assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == ("imdlens", True, "Strict")
     assert cookie["expires"] == -1
     assert page.evaluate("document.cookie") == ""
+
+
+def test_a_browser_takes_and_gives_back_the_cookie_of_https(page: Page, starter: Path, tmp_path: Path) -> None:
+    settings = Settings(data_dir=starter, counts_dir=tmp_path / "counts")
+    names = {"IMDLENS_DATA_DIR": str(starter), "IMDLENS_COUNTS_DIR": str(settings.counts_dir)}
+    key = key_for(settings, "enrich")
+    # To a browser this machine is as safe as https, so it holds such a cookie to all that its name promises.
+    with serving(tmp_path, **names, IMDLENS_PUBLIC_URL="https://lens.example.nhs.uk") as (url, _):
+        service = url.replace("127.0.0.1", "localhost")
+        sign_in(page, service, key)
+        (cookie,) = page.context.cookies()
+        assert (cookie["name"], cookie["secure"], cookie["path"]) == ("__Host-imdlens", True, "/")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_text("You are signed out.")).to_be_visible()
+        assert page.context.cookies() == []
 
 
 def test_a_form_that_is_sent_after_the_session_is_over_leads_to_the_sign_in_without_what_was_typed(

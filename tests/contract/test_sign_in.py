@@ -23,8 +23,10 @@ from app.access import key_store
 from app.access.sessions import LIFE_SECONDS
 from app.counting import engine_of, key_hasher, open_store
 from app.doors import DOORS
+from app.exchange import exchange_of
 from app.main import create_app
 from app.page_doors import DESTINATIONS
+from app.routers import forms
 from app.settings import Settings
 from tests.integration.running import serving
 from tests.service import bearer, key_for
@@ -464,6 +466,23 @@ def test_the_user_of_a_listed_proxy_opens_pages_and_is_named_nowhere(
         twice = [("X-Remote-User", "jo"), ("X-Remote-User", "jo")]
         assert client.get("/", headers=twice).status_code == 303  # type: ignore[arg-type]
     assert "bloggs" not in caplog.text
+
+
+def test_a_request_of_a_proxys_user_notes_a_keyed_hash_and_one_of_a_session_its_key(
+    behind: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = []
+    monkeypatch.setattr(forms, "exchange_of", lambda scope: noted.append(exchange_of(scope)) or noted[-1])
+    with browser(behind, peer="10.0.0.7") as client:
+        for name in ("jo", "jo", "sam"):
+            client.get("/", headers={"X-Remote-User": name})
+        sign_in(client)
+    jo, again, sam, session = noted
+    assert re.fullmatch(r"[0-9a-f]{16}", jo.user)
+    assert jo.user == again.user != sam.user
+    assert (jo.caller.name, jo.caller.proof, jo.key_id) == ("proxy", "proxy", None)
+    assert (session.caller.name, session.caller.proof, session.user) == ("clinic", "session", None)
+    assert re.fullmatch(r"[0-9a-f]{8}", session.key_id)
 
 
 @pytest.mark.parametrize("peer", ["203.0.113.9", "10.0.1.7", "::1", "testclient"])
