@@ -22,7 +22,6 @@ from app.access.access import Access
 from app.access.browsers import Browsers
 from app.access.keeper import KeyKeeper
 from app.access.keys import KeyRing
-from app.access.proxies import Proxies
 from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.contract.card import CardLink
 from app.contract.cds_hooks import (
@@ -45,6 +44,7 @@ from app.errors import add_handlers
 from app.guard import Guard
 from app.limits import BodyLimit
 from app.pages.card import STATIC
+from app.proxies import Proxies
 from app.routers import breakdowns, card, cds_hooks, enrich, fhir, platform, sign_in
 from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
@@ -106,7 +106,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await asyncio.to_thread(current.look)
         app.state.intake = start_counting(settings)
         app.state.card_secrets = secrets_for_cards(settings)
-        keeper = KeyKeeper(ring := KeyRing(key_hasher(settings)), lambda: engine_of(settings))
+        ring, kept = KeyRing(key_hasher(settings)), settings.counts_folder / "keys.json"
+        keeper = KeyKeeper(ring, lambda: engine_of(settings), kept)
         await asyncio.to_thread(keeper.start)
         app.state.access = Access(ring)
         app.state.browsers = _browsers(settings, ring, app.state.card_secrets)

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.access.proxies import Proxies
+from app.proxies import Proxies
 
 DEFAULT_DATA_DIR: Final = Path("imdlens-data")
 

@@ -15,8 +15,8 @@ from app.access.access import Proof
 from app.access.caller import Caller
 from app.access.forms import Forms
 from app.access.keys import KeyRing
-from app.access.proxies import Proxies
 from app.access.sessions import Session, Sessions
+from app.proxies import Proxies
 from app.sealing import derived
 
 PROXY: Final = "proxy"

@@ -14,16 +14,17 @@ from pydantic import SecretStr, ValidationError
 from app.context.files import RuleFileError
 from app.main import create_app
 from app.settings import Settings
-from tests.service import calling
+from tests.service import bearer, calling, key_for
 from tests.unit.context.rule_folders import with_lines
 
 FORM = "application/x-www-form-urlencoded"
+NOT_INCLUSION = (("enrich",), ("enrich", "area", "breakdowns", "counts:exact", "admin"))
 SIGNALS = {"snomed": ["32911000"], "accommodation_status": "HM01", "interpreter_required": True}
 
 
 @pytest.fixture(scope="module")
 def local(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """A service with an organisation's own directory, places and group, for a caller who may see groups."""
+    """A service with an organisation's own directory, places and group, and a key for groups."""
     folder = tmp_path_factory.mktemp("local")
     with_lines(
         folder,
@@ -39,6 +40,8 @@ def local(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
         local_dir=folder,
         protected_places=True,
     )
+    for scopes in NOT_INCLUSION:
+        key_for(settings, *scopes)
     with calling(settings, raise_server_exceptions=False) as client:
         yield client
 
@@ -59,10 +62,11 @@ def test_context_comes_only_when_it_is_asked_for(client: TestClient) -> None:
     assert len(context["signposts"]) == 4
 
 
-def test_groups_are_null_to_whoever_may_not_see_them(starter: Path) -> None:
+def test_groups_are_null_to_whoever_may_not_see_them(local: TestClient) -> None:
     hidden = {"groups": None, "private_summary": None}
-    with calling(Settings(data_dir=starter), "enrich", name="no-groups") as client:
-        assert ask(client, signals=SIGNALS, postcode="ZZ99 3VZ")["inclusion_health"] == hidden
+    for scopes in NOT_INCLUSION:
+        headers = bearer(key_for(local.app.state.settings, *scopes))  # type: ignore[attr-defined]
+        assert ask(local, headers, signals=SIGNALS, postcode="ZZ99 3VZ")["inclusion_health"] == hidden
 
 
 def test_groups_and_the_private_sentence_are_shown_to_the_scope_that_may_see_them(local: TestClient) -> None:

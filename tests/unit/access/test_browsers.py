@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from app.access.browsers import Browsers, Sent
 from app.access.forms import Forms
 from app.access.keys import KeyHasher, KeyRing, KeysAwayError, StoredKey, make_key
-from app.access.proxies import Proxies, ProxyListError
 from app.access.sessions import LIFE_SECONDS, Sessions
 from app.pages import token
+from app.proxies import Proxies, ProxyListError
 from app.settings import Settings
 
 NEW, OLD, OTHER = b"the newest of secrets, 32 bytes!", b"the one before it", b"of another service"
