@@ -102,9 +102,10 @@ def _add_counts() -> None:
 
 def _foreseen() -> tuple[type[Exception], ...]:
     from app import cli_access, cli_counts
+    from app.access.access_file import AccessFileError
     from app.database import DatabaseError
 
-    own = (*cli_access.FORESEEN, *cli_counts.FORESEEN)
+    own = (AccessFileError, *cli_access.FORESEEN, *cli_counts.FORESEEN)
     return (ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, DatabaseError, *own)
 
 
@@ -131,6 +132,8 @@ def serve(
     """Serve the API. Without data of its own, it starts on the starter data and says so."""
     import uvicorn
 
+    from app.access.tokens import TokenReader
+
     settings = read_settings()
     index = _index_to_serve(settings)
     shown = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only compared
@@ -141,6 +144,8 @@ def serve(
             " Any other is `not_found`.[/]\nTo load the whole country: [bold]imdlens data fetch[/], or"
             " [bold]imdlens data build FOLDER[/] with the official files."
         )
+    if settings.access_file:
+        TokenReader.read(settings.access_file)
     read_rules(settings)  # once, and in one sentence, before workers would each fail at it
     _check_counting(settings)
     key = _first_key(settings, here=_is_here(host))
@@ -197,7 +202,7 @@ def _first_key(settings: Settings, *, here: bool) -> str | None:
         known = key_store.listed(engine)
         if not known and here and not settings.database_url:
             return key_store.create(engine, key_hasher(settings), "local", _LOCAL_SCOPES, _LOCAL_DAYS, by=who())
-        if not here and not key_store.any_good(engine):
+        if not here and not settings.access_file and not key_store.any_good(engine):
             _fail("Nobody could ask: make a key first, by imdlens keys create --name NAME --scope enrich")
         engine.dispose()
     except (DatabaseAwayError, SQLAlchemyError, OSError):

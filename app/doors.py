@@ -57,6 +57,9 @@ DOORS: Final = (
     Door("static", "GET", "/static/{path:path}", None, "open"),
 )
 
+HOOKS: Final = frozenset({"cds_context", "cds_offers", "cds_feedback"})
+"""Doors at which an EPR proves who it is by a token for the one call."""
+
 _HOLE: Final = re.compile(r"\\\{([a-z_]+)(:path)?\\\}")
 
 

@@ -22,6 +22,8 @@ from app.access.access import Access
 from app.access.browsers import Browsers
 from app.access.keeper import KeyKeeper
 from app.access.keys import KeyRing
+from app.access.spent import SpentTokens
+from app.access.tokens import TokenReader
 from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.contract.card import CardLink
 from app.contract.cds_hooks import (
@@ -99,6 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The service, ready to be served; nothing is opened until it starts."""
     settings = settings or read_settings()
     rules = read_rules(settings)
+    tokens = TokenReader.read(settings.access_file) if settings.access_file else None
     current = CurrentRelease(settings.data_dir, rules)
 
     @asynccontextmanager
@@ -109,20 +112,25 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ring, kept = KeyRing(key_hasher(settings)), settings.counts_folder / "keys.json"
         keeper = KeyKeeper(ring, lambda: engine_of(settings), kept)
         await asyncio.to_thread(keeper.start)
-        app.state.access = Access(ring)
+        spent = SpentTokens(lambda: engine_of(settings))
+        app.state.access = access = Access(ring, tokens, spent)
         app.state.browsers = _browsers(settings, ring, app.state.card_secrets)
         if rules.book.signposts.expired(today()):
             log.warning("some signposts are past their review date and are not shown: imdlens signposts check")
         settle()
-        watch = asyncio.create_task(current.watch(settings.data_poll_seconds))
+        watches = [asyncio.create_task(current.watch(settings.data_poll_seconds))]
+        if tokens:
+            watches.append(asyncio.create_task(tokens.watch()))
         yield
-        watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await watch
+        for watch in watches:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
         if app.state.intake:
             await app.state.intake.stop()
             app.state.intake = None
         await asyncio.to_thread(keeper.stop)
+        access.close()
         app.state.counts.close()
 
     app = FastAPI(

@@ -110,6 +110,11 @@ class Settings(BaseSettings):
         description="Which pages may show a card in a frame, as `frame-ancestors` of a content security policy: the"
         " address of the EPR's web application. A browser that opens the card by itself needs nothing here.",
     )
+    access_file: Path | None = Field(
+        None,
+        description="File that names who may send signed tokens instead of keys: an identity provider's clients,"
+        " systems that sign for themselves, EPRs that sign each CDS Hooks call. Read again when it changes.",
+    )
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*$",
