@@ -167,6 +167,7 @@ def serve(
         access_log=False,  # a URL could hold what it should not
         log_config=_LOGGING,
         server_header=False,
+        proxy_headers=False,  # the peer stays who it is: of what proxies say, only listed ones are believed
         timeout_graceful_shutdown=20,
     )
 

@@ -14,7 +14,7 @@ KEY: Final = "imdlens"
 class Exchange:
     """One request and its answer: which door, who called, how many records. Made by the outermost layer."""
 
-    __slots__ = ("began", "caller", "door", "key_id", "records", "request_id")
+    __slots__ = ("began", "caller", "door", "key_id", "records", "request_id", "user")
 
     def __init__(self, request_id: bytes) -> None:
         self.request_id = request_id
@@ -23,6 +23,8 @@ class Exchange:
         self.caller: Caller | None = None
         self.key_id: str | None = None
         """The key that the caller's proof rests on, where it rests on one."""
+        self.user: str | None = None
+        """A keyed hash of the user whom a listed proxy vouched for; the name itself is noted nowhere."""
         self.records = 0
 
 

@@ -15,6 +15,7 @@ from app.access.spent import SpentAwayError
 from app.doors import DOORS, HOOKS, Door, Doors
 from app.errors import Problem
 from app.exchange import exchange_of
+from app.page_doors import is_browser, visit_of, with_pages
 
 _PREFIX: Final = PREFIX.encode()
 _NO_KEY: Final = {"WWW-Authenticate": "Bearer"}
@@ -38,8 +39,9 @@ class Guard:
         try:
             proof = await self._pass(scope)
         except Problem as problem:
-            await problem.response(scope["path"])(scope, receive, send)
+            await problem.response(scope["path"])(scope, receive, _as_read(scope, send))
             return
+        send = _as_read(scope, send)
         await self.app(scope, receive if proof is None else _rechecked(receive, proof, _access_of(scope)), send)
 
     async def _pass(self, scope: Scope) -> Proof | None:
@@ -51,7 +53,7 @@ class Guard:
         if _PREFIX in unquote_to_bytes(scope["query_string"]):  # an address is kept where a key must not be
             raise Problem(401, headers=_NO_KEY)
         try:
-            proof = await _proof(scope, door)
+            proof = _browser(scope) if is_browser(scope, door) else await _proof(scope, door)
         except (KeysAwayError, SpentAwayError):
             raise Problem(503, "Nobody can say now who may ask.", headers={"Retry-After": "5"}) from None
         if proof is None:
@@ -89,6 +91,21 @@ async def _proof(scope: Scope, door: Door) -> Proof | None:
     if door.name in HOOKS:
         return await access.hook(credential.strip(), scope["path"])
     return access.bearer(credential.strip())
+
+
+def _browser(scope: Scope) -> Proof | None:
+    """The proof of a browser at a page. A cookie or a proxy's word is looked for at no other door."""
+    visit = visit_of(scope)
+    if visit is None:
+        return None
+    exchange_of(scope).user = visit.user
+    return visit.proof
+
+
+def _as_read(scope: Scope, send: Send) -> Send:
+    """Problems as pages, for browsers."""
+    door = exchange_of(scope).door
+    return with_pages(scope, send) if door is not None and is_browser(scope, door) else send
 
 
 def _rechecked(receive: Receive, proof: Proof, access: Access) -> Receive:

@@ -19,6 +19,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from starlette.responses import HTMLResponse, Response
 
 from app.access.access import Access
+from app.access.browsers import Browsers
 from app.access.keeper import KeyKeeper
 from app.access.keys import KeyRing
 from app.access.spent import SpentTokens
@@ -45,7 +46,8 @@ from app.errors import add_handlers
 from app.guard import Guard
 from app.limits import BodyLimit
 from app.pages.card import STATIC
-from app.routers import breakdowns, card, cds_hooks, enrich, fhir, platform
+from app.proxies import Proxies
+from app.routers import breakdowns, card, cds_hooks, enrich, fhir, platform, sign_in
 from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
 
@@ -112,6 +114,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await asyncio.to_thread(keeper.start)
         spent = SpentTokens(lambda: engine_of(settings))
         app.state.access = access = Access(ring, tokens, spent)
+        app.state.browsers = _browsers(settings, ring, app.state.card_secrets)
         if rules.book.signposts.expired(today()):
             log.warning("some signposts are past their review date and are not shown: imdlens signposts check")
         settle()
@@ -146,6 +149,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings, app.state.rules, app.state.current = settings, rules, current
     app.state.intake, app.state.counts, app.state.access = None, Counts(settings), None
+    app.state.browsers = None
     add_handlers(app)
     app.add_middleware(BodyLimit, most={"record": settings.max_body_bytes, "batch": settings.max_batch_bytes})
     app.add_middleware(Guard)
@@ -155,12 +159,25 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(enrich.router)
     app.include_router(breakdowns.router)
     app.include_router(card.router)
+    app.include_router(sign_in.router)
     app.include_router(cds_hooks.router)
     app.include_router(fhir.router)
     app.include_router(platform.router)
     _add_docs(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _browsers(settings: Settings, ring: KeyRing, secrets: list[bytes]) -> Browsers:
+    """Who tells browsers apart, as the settings want it."""
+    return Browsers(
+        ring,
+        secrets,
+        public_url=settings.public_url,
+        proxies=Proxies(settings.proxies),
+        identity_header=settings.identity_header,
+        identity_scopes=frozenset(settings.identity_scopes.split()),
+    )
 
 
 class _Kept(StaticFiles):
