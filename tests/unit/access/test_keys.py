@@ -130,7 +130,7 @@ def test_the_database_holds_a_hash_and_not_the_key(engine: Engine) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["", "EPR", "é", "a b", "a" * 41, "-a", "a-", "a@b", "a\n", "a/b"])
+@pytest.mark.parametrize("name", ["", "EPR", "é", "a b", "a" * 41, "-a", "a-", "a@b", "a\n", "a/b", "proxy", "other"])
 def test_a_name_that_is_none_of_a_system_is_refused(engine: Engine, name: str) -> None:
     with pytest.raises(key_store.KeyRefusedError):
         make(engine, name)
