@@ -156,6 +156,7 @@ def serve(
         access_log=False,  # a URL could hold what it should not
         log_config=_LOGGING,
         server_header=False,
+        http="app.connections:Connection",
         timeout_graceful_shutdown=20,
     )
 

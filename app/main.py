@@ -21,6 +21,8 @@ from starlette.responses import HTMLResponse, Response
 from app.access.access import Access
 from app.access.keeper import KeyKeeper
 from app.access.keys import KeyRing
+from app.allowances import Allowances
+from app.connections import STATE, Bounds
 from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.contract.card import CardLink
 from app.contract.cds_hooks import (
@@ -39,9 +41,11 @@ from app.cors import CorsBelow
 from app.counting import Counts, engine_of, key_hasher, secrets_for_cards, start_counting
 from app.counts.periods import today
 from app.current import CurrentRelease, read_rules
+from app.doors import Size
 from app.errors import add_handlers
 from app.guard import Guard
-from app.limits import BodyLimit
+from app.limits import BodyLimit, ClientLimits, Shedding
+from app.overload import Overload
 from app.pages.card import STATIC
 from app.routers import breakdowns, card, cds_hooks, enrich, fhir, platform
 from app.settings import Settings, read_settings
@@ -98,9 +102,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or read_settings()
     rules = read_rules(settings)
     current = CurrentRelease(settings.data_dir, rules)
+    overload = Overload(settings.max_in_flight)
+    allowances = Allowances(settings.client_in_flight, settings.client_rows_per_minute)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await asyncio.to_thread(current.look)
         app.state.intake = start_counting(settings)
         app.state.card_secrets = secrets_for_cards(settings)
@@ -110,11 +116,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if rules.book.signposts.expired(today()):
             log.warning("some signposts are past their review date and are not shown: imdlens signposts check")
         settle()
-        watch = asyncio.create_task(current.watch(settings.data_poll_seconds))
-        yield
-        watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await watch
+        watches = [asyncio.create_task(w) for w in (current.watch(settings.data_poll_seconds), overload.watch())]
+        yield {STATE: Bounds(overload, settings.max_connections, settings.head_seconds)}
+        for watch in watches:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
         if app.state.intake:
             await app.state.intake.stop()
             app.state.intake = None
@@ -137,11 +144,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings, app.state.rules, app.state.current = settings, rules, current
     app.state.intake, app.state.counts, app.state.access = None, Counts(settings), None
+    app.state.overload, app.state.allowances = overload, allowances
     add_handlers(app)
-    app.add_middleware(BodyLimit, most={"record": settings.max_body_bytes, "batch": settings.max_batch_bytes})
+    most: dict[Size, int] = {"record": settings.max_body_bytes, "batch": settings.max_batch_bytes}
+    app.add_middleware(BodyLimit, most=most, seconds=settings.body_seconds)
+    app.add_middleware(ClientLimits, allowances=allowances)
     app.add_middleware(Guard)
     if settings.cors_origins:
         app.add_middleware(CorsBelow, path=cds_hooks.PREFIX, origins=settings.cors_origins.split())
+    app.add_middleware(Shedding, overload=overload)
     app.add_middleware(RequestContext)  # added last: the outermost
     app.include_router(enrich.router)
     app.include_router(breakdowns.router)
