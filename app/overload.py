@@ -13,12 +13,14 @@ from typing import Final
 
 log: Final = logging.getLogger("imdlens")
 
-TICK_SECONDS: Final = 0.02
+TICK_SECONDS: Final = 0.01
 """How often the loop is asked how late it is."""
 
-_TARGET_SECONDS: Final = 0.05
+_TARGET_SECONDS: Final = 0.04
 _WINDOW_SECONDS: Final = 0.1
 _QUIET_SECONDS: Final = 5.0  # an overload is over when for so long nobody was turned away
+_LEAST_ROOM: Final = 8
+_STEPS_BACK: Final = 32  # ticks from the least room to all of it
 
 _BYTES_OF_A_UNIT: Final = 2048
 _HEAVIEST: Final = 32
@@ -59,20 +61,28 @@ class LoopDelay:
 
 
 class Overload:
-    """What one worker has taken on, and whether it can take on more. Used by its event loop alone."""
+    """What one worker has taken on, and whether it can take on more. Used by its event loop alone.
+
+    A burst is let in up to `most`, since it is soon worked off. When the loop stays behind, the room for those that wait
+    is halved at each tick until it catches up, and then given back step by step: so much is let in as is answered in
+    time, however dear an answer is and however many have to be refused beside it.
+    """
 
     def __init__(self, most: int, delay: LoopDelay | None = None, clock: Callable[[], float] = monotonic) -> None:
         """`most` units at once."""
         self.most = most
         self.delay = delay or LoopDelay()
         self.behind = False
-        """Whether the loop is too late for anybody new."""
+        """Whether the loop is behind, and the least room was not enough to catch up."""
+        self.room = most
+        """How many may wait now."""
         self.waiting = 0
         """Requests that were let in and have not begun."""
         self.in_flight = 0
         """Units that have begun and are not answered."""
         self.shed = 0
         """Requests turned away since the start."""
+        self._least, self._step = min(_LEAST_ROOM, most), max(1, most // _STEPS_BACK)
         self._clock = clock
         self._shed_before = 0
         self._last_shed: float | None = None
@@ -80,7 +90,7 @@ class Overload:
     @property
     def refuses(self) -> bool:
         """Whether a newcomer is to be turned away."""
-        return self.behind or self.in_flight + self.waiting >= self.most
+        return self.behind or self.waiting >= self.room or self.in_flight + self.waiting >= self.most
 
     @property
     def is_full(self) -> bool:
@@ -90,7 +100,13 @@ class Overload:
     def tick(self, late: float) -> None:
         """One tick of the loop came so many seconds late."""
         now = self._clock()
-        self.behind = self.delay.note(late, now)
+        if self.delay.note(late, now):
+            self.behind = self.room == self._least
+            self.room = max(self.room // 2, self._least)
+        else:
+            self.behind = False
+            if late < self.delay.target:
+                self.room = min(self.room + self._step, self.most)
         if self.shed != self._shed_before:
             if self._last_shed is None:
                 log.warning("overloaded: some requests are answered 503")

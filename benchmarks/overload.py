@@ -49,7 +49,7 @@ def main() -> None:
     print(f"Measured {national.machine('uvicorn', 'httptools', 'uvloop')}\n")
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     with tempfile.TemporaryDirectory() as folder, _serving(Path(folder), cores[0]) as (port, pid, key):
-        memory = _Memory(pid)
+        memory = _Watched(pid)
         drive = {"port": port, "key": key, "connections": options.connections, "quiet": options.quiet}
         drive |= {"seconds": options.seconds, "times": options.times, "core": cores[-1]}
         command = [sys.executable, "-m", "benchmarks.overload", "--drive", json.dumps(drive)]
@@ -65,7 +65,7 @@ def main() -> None:
     _print(json.loads(shown), memory)
 
 
-def _print(stages: list[dict[str, Any]], memory: "_Memory") -> None:
+def _print(stages: list[dict[str, Any]], memory: "_Watched") -> None:
     rows = []
     for stage in stages:
         resident = memory.between(stage["began"], stage["ended"])
@@ -80,29 +80,32 @@ def _print(stages: list[dict[str, Any]], memory: "_Memory") -> None:
                 f"{stage['accepted_ms'][0]:.1f}, {stage['accepted_ms'][1]:.1f}, {stage['accepted_ms'][2]:.0f} ms",
                 f"{stage['shed_ms'][1]:.1f} ms" if stage["shed"] else "",
                 f"{stage['late_ms']:.1f} ms",
+                f"{memory.busy(stage['began'], stage['ended']):.0%}, {stage['busy']:.0%}",
                 f"{resident[0]:.1f} to {resident[1]:.1f} MB" if resident else "",
             )
         )
     heading = ("stage", "due", "answered", "refused", "neither", "answered in: p50, p99, most", "refused in: p99")
-    print(national.table((*heading, "generator late: p99", "resident"), rows))
+    print(national.table((*heading, "sent late: p99", "processor: server, generator", "resident"), rows))
 
 
-class _Memory:
-    """What a process holds resident, every quarter of a second."""
+class _Watched:
+    """What a process holds resident and uses, every quarter of a second."""
 
     def __init__(self, pid: int) -> None:
-        self._path, self._seen, self._stopped = Path(f"/proc/{pid}/statm"), [], threading.Event()
-        self._seen: list[tuple[float, float]] = []
+        self._folder, self._stopped = Path(f"/proc/{pid}"), threading.Event()
+        self._seen: list[tuple[float, float, float]] = []
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def _watch(self) -> None:
         while not self._stopped.wait(0.25):
             try:
-                pages = int(self._path.read_text().split()[1])
+                pages = int((self._folder / "statm").read_text().split()[1])
+                used = sum(map(int, (self._folder / "stat").read_text().rsplit(")", 1)[1].split()[11:13]))
             except OSError:
                 return
-            self._seen.append((time.monotonic(), pages * os.sysconf("SC_PAGE_SIZE") / 1e6))
+            size, seconds = pages * os.sysconf("SC_PAGE_SIZE") / 1e6, used / os.sysconf("SC_CLK_TCK")
+            self._seen.append((time.monotonic(), size, seconds))
 
     def stop(self) -> None:
         self._stopped.set()
@@ -110,8 +113,13 @@ class _Memory:
 
     def between(self, began: float, ended: float) -> tuple[float, float] | None:
         """The least and the most in megabytes."""
-        some = [size for when, size in self._seen if began <= when <= ended]
+        some = [size for when, size, _ in self._seen if began <= when <= ended]
         return (min(some), max(some)) if some else None
+
+    def busy(self, began: float, ended: float) -> float:
+        """The share of one core that the process used."""
+        some = [(when, used) for when, _, used in self._seen if began <= when <= ended]
+        return (some[-1][1] - some[0][1]) / (some[-1][0] - some[0][0]) if len(some) > 1 else 0.0
 
 
 @contextmanager
@@ -209,6 +217,7 @@ class _Driver:
         self.lost = 0
         began = now = clock()
         ended = began + seconds
+        used = time.process_time()
         while due_at or now < ended:
             if now < ended:
                 due = len(idle) + sent if rate is None else int((now - began) * rate)
@@ -247,6 +256,7 @@ class _Driver:
                     other += 1
                 idle.append(file)
             now = clock()
+        used = (time.process_time() - used) / (now - began)
         unsent = 0 if rate is None else int(seconds * rate) - sent
         return {
             "name": name,
@@ -260,6 +270,7 @@ class _Driver:
             "unsent": unsent,
             "accepted_ms": _percentiles(accepted),
             "shed_ms": _percentiles(shed),
+            "busy": used,
             "late_ms": _percentiles(late)[1],
         }
 
