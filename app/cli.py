@@ -125,6 +125,8 @@ def serve(
     """Serve the API. Without data of its own, it starts on the starter data and says so."""
     import uvicorn
 
+    from app.connections import allow_connections
+
     settings = read_settings()
     index = _index_to_serve(settings)
     shown = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only compared
@@ -147,6 +149,7 @@ def serve(
         markup=False,
     )
     del index
+    allow_connections(settings.max_connections)
     uvicorn.run(
         "app.main:create_app",
         factory=True,

@@ -28,6 +28,21 @@ _SAFE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
 _SPARE: Final = 64
 
 
+_OTHER_FILES: Final = 128
+
+
+def allow_connections(most: int) -> None:
+    """Let this process, and those that it starts, hold as many files as so many connections need, where it may."""
+    try:
+        import resource
+    except ImportError:  # there is no such limit on Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most + _SPARE + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
 class Bounds:
     """What the connections of one worker are bounded by. Made by the application, read by its connections."""
 
