@@ -63,7 +63,7 @@ class LoopDelay:
 class Overload:
     """What one worker has taken on, and whether it can take on more. Used by its event loop alone.
 
-    A burst is let in up to `most`, since it is soon worked off. When the loop stays behind, the room for those that wait
+    A burst is let in up to `most`: it is soon worked off. When the loop stays behind, the room for those that wait
     is halved at each tick until it catches up, and then given back step by step: so much is let in as is answered in
     time, however dear an answer is and however many have to be refused beside it.
     """

@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def _print(stages: list[dict[str, Any]], memory: "_Watched") -> None:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for stage in stages:
         resident = memory.between(stage["began"], stage["ended"])
         due = f"{stage['rate']:,.0f}/s" if stage["rate"] else "as fast as answered"

@@ -54,7 +54,7 @@ _KEY: Final = {
     "/enrich",
     summary="Deprivation context for one postcode",
     response_model=EnrichResponse,
-    responses=problems(400, 413, 415, 422, 503),
+    responses=problems(400, 408, 413, 415, 422, 429, 503),
     openapi_extra={"parameters": [_KEY]},
 )
 async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()]) -> Response:
@@ -79,7 +79,7 @@ async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()])
     response_model=BatchResponse,
     responses={
         200: {"content": {_NDJSON: {"schema": {"description": "One answer a line."}}}},
-        **problems(400, 413, 415, 422, 503),
+        **problems(400, 408, 413, 415, 422, 429, 503),
     },
     openapi_extra={
         "parameters": [_KEY],

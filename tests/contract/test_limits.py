@@ -160,7 +160,7 @@ def test_whatever_is_raised_gives_the_places_back(error: Any) -> None:
 
 
 def test_a_client_that_hangs_up_while_it_sends_gives_its_places_back(app: FastAPI, limited: TestClient) -> None:
-    messages = iter(
+    messages: Iterator[Message] = iter(
         [{"type": "http.request", "body": b'{"postcode"', "more_body": True}, {"type": "http.disconnect"}]
     )
     headers = [(b"authorization", limited.headers["authorization"].encode()), (b"content-type", b"application/json")]

@@ -66,8 +66,7 @@ class Server:
         assert self.overload.waiting == self.overload.in_flight == 0
 
     def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
-        return connection
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
     def open(self) -> int:
         return len(self.uvicorn.server_state.connections)
@@ -92,6 +91,14 @@ def overloaded(server: Server) -> Iterator[None]:
 def server() -> Iterator[Server]:
     with Server() as server:
         yield server
+
+
+def is_hung_up(connection: socket.socket, sent: bytes = b"x") -> bool:
+    try:
+        connection.sendall(sent)
+    except OSError:
+        return True
+    return False
 
 
 def read_answers(connection: socket.socket, number: int) -> list[tuple[int, bytes]]:
@@ -157,7 +164,7 @@ def test_early_and_late_refusals_are_the_same(server: Server) -> None:
 )
 def test_an_id_comes_back_if_it_is_safe(server: Server, sent: str, *, kept: bool) -> None:
     with overloaded(server):
-        answer = httpx.get(server.url, headers={"X-Request-ID": sent.encode()})
+        answer = httpx.get(server.url, headers={b"X-Request-ID": sent.encode()})
     assert (answer.headers["x-request-id"] == sent) is kept
 
 
@@ -189,19 +196,16 @@ def test_a_refused_client_that_would_not_know_how_to_go_on_is_hung_up_on(server:
 
 
 def test_a_request_that_a_client_breaks_off_while_it_is_refused_harms_nobody(server: Server) -> None:
-    with overloaded(server):
-        with server.connect() as connection:
-            connection.sendall(REQUEST[:-2])
-            assert read_answers(connection, 1)[0][0] == 503
+    with overloaded(server), server.connect() as connection:
+        connection.sendall(REQUEST[:-2])
+        assert read_answers(connection, 1)[0][0] == 503
     assert httpx.get(server.url).status_code == 200
 
 
 def test_a_client_that_asks_and_does_not_read_is_cut_off(server: Server) -> None:
     with overloaded(server), server.connect() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, as it comes
-            for _ in range(10_000):
-                connection.sendall(REQUEST * 100)
+        until(lambda: is_hung_up(connection, REQUEST * 1000))
 
 
 def test_what_waits_is_counted_until_it_begins(server: Server) -> None:
@@ -224,10 +228,7 @@ def test_a_connection_that_sends_no_whole_head_in_time_is_closed(sent: bytes) ->
 def test_a_refused_body_that_drips_is_closed_too() -> None:
     with Server(head_seconds=0.2) as server, overloaded(server), server.connect() as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
-        with pytest.raises(OSError):  # noqa: PT011
-            for _ in range(3000):
-                connection.sendall(b"x")
-                time.sleep(0.01)
+        until(lambda: is_hung_up(connection))
 
 
 def test_a_request_in_work_is_not_cut_off_for_taking_long() -> None:
@@ -265,9 +266,7 @@ def test_far_over_the_limit_connections_are_closed_at_once() -> None:
     with Server(most=5) as server:
         held = [server.connect() for _ in range(69)]
         until(lambda: server.open() == 69)
-        with server.connect() as connection, pytest.raises(OSError):  # noqa: PT011
-            connection.sendall(REQUEST)
-            assert connection.recv(1000) == b""
-            raise ConnectionResetError
+        with server.connect() as connection:
+            until(lambda: is_hung_up(connection))
         for connection in held:
             connection.close()
