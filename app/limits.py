@@ -59,12 +59,46 @@ class Shedding:
             overload.shed += 1
             await busy(next(self._turn)).response(scope["path"])(scope, receive, send)
             return
-        units = _weight(scope)
-        overload.in_flight += units
+        place = _Place(overload, _weight(scope))
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive if place.whole == 1 else self._weighed(receive, place), send)
         finally:
-            overload.in_flight -= units
+            place.give_back()
+
+    def _weighed(self, receive: Receive, place: "_Place") -> Receive:
+        """Reads a body that weighs something, which it does once it is there: until then it only takes a place."""
+
+        async def receive_some() -> Message:
+            message = await receive()
+            if not message.get("more_body", False) and not place.take_whole():
+                raise HTTPException(503, headers=busy(next(self._turn)).headers)
+            return message
+
+        return receive_some
+
+
+class _Place:
+    """What one request takes up, from when it begins: one unit, and all of them once its body is there."""
+
+    __slots__ = ("_overload", "_taken", "whole")
+
+    def __init__(self, overload: Overload, whole: int) -> None:
+        self._overload, self._taken, self.whole = overload, 1, whole
+        overload.in_flight += 1
+
+    def take_whole(self) -> bool:
+        """Take up all of it; False where others took up everything meanwhile."""
+        if self._taken == 1:
+            if self._overload.in_flight > self._overload.most:
+                self._overload.shed += 1
+                return False
+            self._overload.in_flight += self.whole - 1
+            self._taken = self.whole
+        return True
+
+    def give_back(self) -> None:
+        """Give up what was taken."""
+        self._overload.in_flight -= self._taken
 
 
 def _weight(scope: Scope) -> int:

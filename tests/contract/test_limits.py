@@ -95,6 +95,39 @@ def test_what_was_let_in_before_is_served_unless_all_that_may_begin_has_begun() 
     assert (overload.waiting, overload.in_flight, overload.shed) == (0, 10, 1)
 
 
+def test_a_large_body_weighs_once_it_is_there_and_only_takes_a_place_while_it_comes() -> None:
+    seen = []
+
+    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(overload.in_flight)
+        for _ in range(3):
+            await receive()
+            seen.append(overload.in_flight)
+
+    messages = iter([True, False, False])
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": next(messages)}
+
+    overload = Overload(100)
+    Asked(Shedding(reads, overload), receive)(headers=[(b"content-length", b"300000")])
+    assert seen == [1, 1, 32, 32]
+    assert overload.in_flight == 0
+
+
+def test_a_large_body_that_comes_when_others_have_taken_everything_up_is_turned_away() -> None:
+    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+        overload.in_flight += 10
+        await receive()
+
+    overload = Overload(10)
+    with pytest.raises(HTTPException) as raised:
+        Asked(Shedding(reads, overload))(headers=[(b"transfer-encoding", b"chunked")])
+    assert raised.value.status_code == 503
+    assert raised.value.headers == {"Retry-After": "1"}
+    assert (overload.in_flight, overload.shed) == (10, 1)
+
+
 # ---------------------------------------------------------------------------------------------- places
 
 
