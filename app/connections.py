@@ -25,9 +25,7 @@ STATE: Final = "connections"
 
 _PROBES: Final = frozenset(path.encode() for path in PROBES)
 _SAFE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
-_SPARE: Final = 64
-
-
+_SPARE: Final = 64  # connections over the limit that may still ask after the worker's health
 _OTHER_FILES: Final = 128
 
 

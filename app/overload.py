@@ -19,7 +19,7 @@ TICK_SECONDS: Final = 0.01
 _TARGET_SECONDS: Final = 0.04
 _WINDOW_SECONDS: Final = 0.1
 _QUIET_SECONDS: Final = 5.0  # an overload is over when for so long nobody was turned away
-_LEAST_ROOM: Final = 8
+_LEAST_ROOM: Final = 16
 _STEPS_BACK: Final = 32  # ticks from the least room to all of it
 
 _BYTES_OF_A_UNIT: Final = 2048

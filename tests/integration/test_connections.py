@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from app.connections import STATE, Bounds, Connection
+from app.connections import STATE, Bounds, Connection, allow_connections
 from app.limits import WAITED, Shedding
 from app.overload import Overload
 from app.telemetry import RequestContext
@@ -270,3 +270,13 @@ def test_far_over_the_limit_connections_are_closed_at_once() -> None:
             until(lambda: is_hung_up(connection))
         for connection in held:
             connection.close()
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
+    for limits in ((256, 1024), (256, resource.RLIM_INFINITY), (4096, 4096), (1024, 1024)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limits=limits: limits)
+        allow_connections(1000)
+    assert asked == [(1024, 1024), (1192, resource.RLIM_INFINITY), (1024, 1024)]

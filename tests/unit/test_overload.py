@@ -49,7 +49,7 @@ def test_late_at_every_tick_of_a_window_halves_the_room_until_the_least(overload
     for _ in range(9):
         ticks(overload, clock, 0.05, 1)
         rooms.append(overload.room)
-    assert rooms == [128, 128, 64, 32, 16, 8, 8, 8, 8]
+    assert rooms == [128, 128, 64, 32, 16, 16, 16, 16, 16]
     assert overload.behind
     assert overload.refuses
 
@@ -58,8 +58,8 @@ def test_one_tick_in_time_ends_it_and_the_room_comes_back_step_by_step(overload:
     ticks(overload, clock, 0.05, 20)
     ticks(overload, clock, 0.0, 1)
     assert not overload.refuses
-    assert overload.room == 12
-    ticks(overload, clock, 0.0, 29)
+    assert overload.room == 20
+    ticks(overload, clock, 0.0, 27)
     assert overload.room == 128
 
 
