@@ -55,7 +55,7 @@ class Shedding:
         if scope["path"] in PROBES:
             await self.app(scope, receive, send)
             return
-        if overload.is_full if waited else overload.refuses:
+        if overload.is_full or (overload.behind and not waited):
             overload.shed += 1
             await busy(next(self._turn)).response(scope["path"])(scope, receive, send)
             return

@@ -73,7 +73,8 @@ class Overload:
         self.most = most
         self.delay = delay or LoopDelay()
         self.behind = False
-        """Whether the loop is behind, and the least room was not enough to catch up."""
+        """Whether the loop does not catch up with the least room. Under a server that does not say what waits, the only
+        sign of it."""
         self.room = most
         """How many may wait now."""
         self.waiting = 0
@@ -89,8 +90,8 @@ class Overload:
 
     @property
     def refuses(self) -> bool:
-        """Whether a newcomer is to be turned away."""
-        return self.behind or self.waiting >= self.room or self.in_flight + self.waiting >= self.most
+        """Whether a newcomer is to be turned away before it waits."""
+        return self.waiting >= self.room or self.in_flight + self.waiting >= self.most
 
     @property
     def is_full(self) -> bool:

@@ -51,13 +51,16 @@ def test_late_at_every_tick_of_a_window_halves_the_room_until_the_least(overload
         rooms.append(overload.room)
     assert rooms == [128, 128, 64, 32, 16, 16, 16, 16, 16]
     assert overload.behind
+    overload.waiting = 15
+    assert not overload.refuses
+    overload.waiting = 16
     assert overload.refuses
 
 
 def test_one_tick_in_time_ends_it_and_the_room_comes_back_step_by_step(overload: Overload, clock: Clock) -> None:
     ticks(overload, clock, 0.05, 20)
     ticks(overload, clock, 0.0, 1)
-    assert not overload.refuses
+    assert not overload.behind
     assert overload.room == 20
     ticks(overload, clock, 0.0, 27)
     assert overload.room == 128
