@@ -16,7 +16,7 @@ log: Final = logging.getLogger("imdlens")
 TICK_SECONDS: Final = 0.01
 """How often the loop is asked how late it is."""
 
-_TARGET_SECONDS: Final = 0.04
+_TARGET_SECONDS: Final = 0.03
 _WINDOW_SECONDS: Final = 0.1
 _QUIET_SECONDS: Final = 5.0  # an overload is over when for so long nobody was turned away
 _LEAST_ROOM: Final = 16

@@ -1,6 +1,6 @@
 """One worker at four times what it can answer: what is answered, what is refused, how fast, and what comes after.
 
-    python -m benchmarks.overload [--seconds 30] [--times 4] [--connections 512]
+    python -m benchmarks.overload [--seconds 30] [--times 4] [--connections 900]
 
 Requests are sent when they are due, whether or not earlier ones are answered (open loop), and a latency counts from
 when its request was due: also where no connection was free to send it. Server and generator are pinned to one core each
@@ -39,7 +39,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=30)
     arguments.add_argument("--times", type=float, default=4)
-    arguments.add_argument("--connections", type=int, default=512)
+    arguments.add_argument("--connections", type=int, default=900)
     arguments.add_argument("--quiet", type=float, default=5, help="seconds of each of the other stages")
     arguments.add_argument("--drive", help=argparse.SUPPRESS)
     options = arguments.parse_args()
