@@ -8,7 +8,7 @@ PORT ?= 8080
 WORKERS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format bench attack chaos browser image clean
+.PHONY: help run demo test check format bench overload attack chaos browser image clean
 
 help:  ## List what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: $(VENV)/.bench  ## Measure lookup, HTTP and counting beside their peers (
 	$(BIN)/python -m benchmarks.lookup
 	$(BIN)/python -m benchmarks.http
 	$(BIN)/python -m benchmarks.ledger
+
+overload: $(VENV)/.bench  ## Measure one worker at four times its capacity (a minute)
+	$(BIN)/python -m benchmarks.overload --seconds 30
 
 attack: $(VENV)/.dev  ## Attack thousands of invented stores, as published and without the audit (hours)
 	$(BIN)/python -m benchmarks.attack --stores 2000

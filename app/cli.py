@@ -133,6 +133,7 @@ def serve(
     import uvicorn
 
     from app.access.tokens import TokenReader
+    from app.connections import allow_connections
 
     settings = read_settings()
     index = _index_to_serve(settings)
@@ -158,6 +159,7 @@ def serve(
         markup=False,
     )
     del index
+    allow_connections(settings.max_connections)
     uvicorn.run(
         "app.main:create_app",
         factory=True,
@@ -168,6 +170,7 @@ def serve(
         log_config=_LOGGING,
         server_header=False,
         proxy_headers=False,  # the peer stays who it is: of what proxies say, only listed ones are believed
+        http="app.connections:Connection",
         timeout_graceful_shutdown=20,
     )
 

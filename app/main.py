@@ -24,6 +24,8 @@ from app.access.keeper import KeyKeeper
 from app.access.keys import KeyRing
 from app.access.spent import SpentTokens
 from app.access.tokens import TokenReader
+from app.allowances import Allowances
+from app.connections import STATE, Bounds
 from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.contract.card import CardLink
 from app.contract.cds_hooks import (
@@ -42,9 +44,11 @@ from app.cors import CorsBelow
 from app.counting import Counts, engine_of, key_hasher, secrets_for_cards, start_counting
 from app.counts.periods import today
 from app.current import CurrentRelease, read_rules
+from app.doors import Size
 from app.errors import add_handlers
 from app.guard import Guard
-from app.limits import BodyLimit
+from app.limits import BodyLimit, ClientLimits, Shedding
+from app.overload import Overload
 from app.pages.card import STATIC
 from app.proxies import Proxies
 from app.routers import breakdowns, card, cds_hooks, enrich, fhir, platform, sign_in
@@ -103,9 +107,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     rules = read_rules(settings)
     tokens = TokenReader.read(settings.access_file) if settings.access_file else None
     current = CurrentRelease(settings.data_dir, rules)
+    overload = Overload(settings.max_in_flight)
+    allowances = Allowances(settings.client_in_flight, settings.client_rows_per_minute)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await asyncio.to_thread(current.look)
         app.state.intake = start_counting(settings)
         app.state.card_secrets = secrets_for_cards(settings)
@@ -118,10 +124,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if rules.book.signposts.expired(today()):
             log.warning("some signposts are past their review date and are not shown: imdlens signposts check")
         settle()
-        watches = [asyncio.create_task(current.watch(settings.data_poll_seconds))]
+        watching = [current.watch(settings.data_poll_seconds), overload.watch()]
         if tokens:
-            watches.append(asyncio.create_task(tokens.watch()))
-        yield
+            watching.append(tokens.watch())
+        watches = [asyncio.create_task(watch) for watch in watching]
+        yield {STATE: Bounds(overload, settings.max_connections, settings.head_seconds)}
         for watch in watches:
             watch.cancel()
             with suppress(asyncio.CancelledError):
@@ -150,11 +157,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings, app.state.rules, app.state.current = settings, rules, current
     app.state.intake, app.state.counts, app.state.access = None, Counts(settings), None
     app.state.browsers = None
+    app.state.overload, app.state.allowances = overload, allowances
     add_handlers(app)
-    app.add_middleware(BodyLimit, most={"record": settings.max_body_bytes, "batch": settings.max_batch_bytes})
+    most: dict[Size, int] = {"record": settings.max_body_bytes, "batch": settings.max_batch_bytes}
+    app.add_middleware(BodyLimit, most=most, seconds=settings.body_seconds)
+    app.add_middleware(ClientLimits, allowances=allowances)
     app.add_middleware(Guard)
     if settings.cors_origins:
         app.add_middleware(CorsBelow, path=cds_hooks.PREFIX, origins=settings.cors_origins.split())
+    app.add_middleware(Shedding, overload=overload)
     app.add_middleware(RequestContext)  # added last: the outermost
     app.include_router(enrich.router)
     app.include_router(breakdowns.router)

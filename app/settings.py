@@ -44,6 +44,23 @@ class Settings(BaseSettings):
     max_batch_records: int = Field(
         10_000, gt=0, le=10_000, description="A batch with more records is refused with 413."
     )
+    max_in_flight: int = Field(
+        128, ge=1, description="So much may be in work in one worker at once; what comes beyond it is answered 503."
+    )
+    max_connections: int = Field(1000, ge=1, description="So many connections may be open to one worker.")
+    client_in_flight: int = Field(
+        64, ge=1, description="So many requests of one client may be in work in one worker; one more is answered 429."
+    )
+    client_rows_per_minute: int = Field(
+        5_000_000,
+        ge=0,
+        description="So many rows of batches may one client send to one worker in a minute; more are answered 429."
+        " 0 is no limit.",
+    )
+    body_seconds: float = Field(30.0, gt=0, description="A body that is not there in this time is answered 408.")
+    head_seconds: float = Field(
+        10.0, gt=0, description="A connection on which no request's head comes in this time is closed."
+    )
     data_poll_seconds: float = Field(
         1.0, gt=0, description="How often each worker looks whether another release was made current."
     )

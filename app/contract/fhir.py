@@ -168,7 +168,13 @@ _WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
         None,
         [{"field": "Parameters.parameter", "code": "postcode_or_patient_required"}],
     ),
-    503: ("No data is loaded.", "No data is loaded.", []),
+    408: ("The body did not come to its end in time. The connection is closed.", None, []),
+    429: (
+        "This client has too many requests in work. `Retry-After` says when.",
+        "At most 64 requests of one client at once.",
+        [],
+    ),
+    503: ("Too busy, or no data is loaded.", "No data is loaded.", []),
 }
 
 

@@ -43,6 +43,7 @@ _WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
     401: ("No key was sent, or another.", "A key is needed.", []),
     403: ("Exact counts are closed on this service.", "Exact counts are closed: no key for them is set.", []),
     404: ("There is no such table, period, sealed month or service.", None, [{"field": "period", "code": "not_found"}]),
+    408: ("The body did not come to its end in time. The connection is closed.", None, []),
     412: (
         "The Patient was not prefetched.",
         "Send the Patient in prefetch.patient.",
@@ -55,7 +56,12 @@ _WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
         None,
         [{"field": "postcode", "code": "required"}],
     ),
-    503: ("No data is loaded, or the store cannot be read.", "No data is loaded.", []),
+    429: (
+        "This client has too many requests in work, or sent too many records this minute. `Retry-After` says when.",
+        "At most 64 requests of one client at once.",
+        [],
+    ),
+    503: ("Too busy, no data is loaded, or the store cannot be read.", "No data is loaded.", []),
 }
 
 

@@ -25,7 +25,7 @@ _CSV = "text/csv"
     "/breakdowns",
     summary="The closed list of published tables",
     response_model=Breakdowns,
-    responses={304: {}, **problems(503)},
+    responses={304: {}, **problems(429, 503)},
 )
 def list_tables(request: Request) -> Response:
     """Every table there is, and which periods of it are published. No other will ever be."""
@@ -37,7 +37,7 @@ def list_tables(request: Request) -> Response:
     "/breakdowns/{table}",
     summary="Published rows of one table",
     response_model=Breakdown,
-    responses={200: {"content": {_CSV: {"schema": {"type": "string"}}}}, 304: {}, **problems(404, 422, 503)},
+    responses={200: {"content": {_CSV: {"schema": {"type": "string"}}}}, 304: {}, **problems(404, 422, 429, 503)},
 )
 def read_table(
     request: Request,
@@ -62,7 +62,7 @@ def read_table(
     "/counts",
     summary="Exact counts of a sealed month",
     response_model=ExactCounts,
-    responses=problems(401, 403, 404, 422, 503),
+    responses=problems(401, 403, 404, 422, 429, 503),
 )
 def read_counts(
     request: Request,

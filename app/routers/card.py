@@ -45,7 +45,10 @@ async def ask(request: Request, problem: str | None = None) -> Response:
     summary="Make a card",
     status_code=201,
     response_model=CardLink,
-    responses={303: {"description": "To the card, for a browser's form."}, **problems(400, 413, 415, 422, 503)},
+    responses={
+        303: {"description": "To the card, for a browser's form."},
+        **problems(400, 408, 413, 415, 422, 429, 503),
+    },
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -32,7 +32,7 @@ PREFIX = "/cds-services"
 router = APIRouter(prefix=PREFIX, tags=["CDS Hooks"], route_class=StrictRoute)
 
 
-@router.get("", summary="CDS Hooks discovery", response_model=CdsServices)
+@router.get("", summary="CDS Hooks discovery", response_model=CdsServices, responses=problems(503))
 async def discover() -> Response:
     """List the services that an EPR may register."""
     return Response(to_json(cds_hooks.discovery()), media_type="application/json")
@@ -43,7 +43,7 @@ async def discover() -> Response:
     summary="A card about the area of the home postcode",
     response_model=CdsCards,
     response_model_exclude_none=True,
-    responses=problems(400, 412, 413, 415, 422, 503),
+    responses=problems(400, 408, 412, 413, 415, 422, 429, 503),
 )
 async def deprivation_context(request: Request, hook: Annotated[PatientViewRequest, Body()]) -> Response:
     """Answer `patient-view`: a card in deciles 1 and 2 in England and where the area is not known, else none.
@@ -68,7 +68,7 @@ async def deprivation_context(request: Request, hook: Annotated[PatientViewReque
     summary="A card of what to offer with an appointment",
     response_model=CdsCards,
     response_model_exclude_none=True,
-    responses=problems(400, 412, 413, 415, 422, 503),
+    responses=problems(400, 408, 412, 413, 415, 422, 429, 503),
 )
 async def access_offers(request: Request, hook: Annotated[AppointmentBookRequest, Body()]) -> Response:
     """Answer `appointment-book`: travel, time, an interpreter, another format. The same for every area.
@@ -82,7 +82,7 @@ async def access_offers(request: Request, hook: Annotated[AppointmentBookRequest
     "/{service_id}/feedback",
     summary="What became of cards",
     response_model=CdsFeedbackAnswer,
-    responses=problems(400, 404, 413, 415, 422, 503),
+    responses=problems(400, 404, 408, 413, 415, 422, 429, 503),
 )
 async def feedback(
     request: Request,

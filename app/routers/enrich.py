@@ -18,6 +18,7 @@ from app.errors import Problem, errors_of
 from app.lookup.index import Index
 from app.routers.json_body import StrictRoute, media_type, read_json
 from app.routers.state import (
+    charge,
     check_area,
     check_still,
     client_of,
@@ -53,7 +54,7 @@ _KEY: Final = {
     "/enrich",
     summary="Deprivation context for one postcode",
     response_model=EnrichResponse,
-    responses=problems(400, 413, 415, 422, 503),
+    responses=problems(400, 408, 413, 415, 422, 429, 503),
     openapi_extra={"parameters": [_KEY]},
 )
 async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()]) -> Response:
@@ -78,7 +79,7 @@ async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()])
     response_model=BatchResponse,
     responses={
         200: {"content": {_NDJSON: {"schema": {"description": "One answer a line."}}}},
-        **problems(400, 413, 415, 422, 503),
+        **problems(400, 408, 413, 415, 422, 429, 503),
     },
     openapi_extra={
         "parameters": [_KEY],
@@ -106,11 +107,14 @@ async def enrich_batch(request: Request) -> Response:
         _check_length(body.count(b"\n") // 2, most)  # a blank line between any two is enough
         lines = [line for line in body.split(b"\n") if line.strip()]
         _check_length(len(lines), most)
+        headers = charge(request, len(lines))
         answers = await _Answerer(request).answers([_parsed(line) for line in lines])
-        return Response(b"\n".join([*answers, b""]), media_type=_NDJSON)
+        return Response(b"\n".join([*answers, b""]), headers=headers, media_type=_NDJSON)
     if kind == "application/json":
-        answers = await _Answerer(request).answers(_records(body, most))
-        return Response(_results(answers), media_type="application/json")
+        records = _records(body, most)
+        headers = charge(request, len(records))
+        answers = await _Answerer(request).answers(records)
+        return Response(_results(answers), headers=headers, media_type="application/json")
     raise Problem(415, f"Send application/json or {_NDJSON}.")
 
 

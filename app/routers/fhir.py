@@ -47,7 +47,7 @@ router = APIRouter(prefix="/fhir/R4", tags=["FHIR R4"], default_response_class=F
                 ],
             },
         ),
-        **outcomes(400, 406, 413, 415, 422, 503),
+        **outcomes(400, 406, 408, 413, 415, 422, 429, 503),
     },
     openapi_extra={"parameters": [OUTPUT, FORMAT], "requestBody": REQUEST_BODY},
 )
@@ -78,7 +78,7 @@ async def ask(request: Request) -> Response:
 @router.get(
     "/metadata",
     summary="What the FHIR door can do",
-    responses={**answers("CapabilityStatement"), **outcomes(406)},
+    responses={**answers("CapabilityStatement"), **outcomes(406, 503)},
     openapi_extra={"parameters": [FORMAT]},
 )
 async def capabilities(request: Request) -> Response:
@@ -90,7 +90,7 @@ async def capabilities(request: Request) -> Response:
 @router.get(
     "/OperationDefinition/enrich",
     summary="The operation, parameter by parameter",
-    responses={**answers("OperationDefinition"), **outcomes(406)},
+    responses={**answers("OperationDefinition"), **outcomes(406, 503)},
     openapi_extra={"parameters": [FORMAT]},
 )
 async def operation(request: Request) -> Response:
@@ -102,7 +102,7 @@ async def operation(request: Request) -> Response:
 @router.get(
     "/CodeSystem/{name}",
     summary="A code system of ours",
-    responses={**answers("CodeSystem"), **outcomes(404, 406)},
+    responses={**answers("CodeSystem"), **outcomes(404, 406, 503)},
     openapi_extra={"parameters": [path_name(CODE_SYSTEMS), FORMAT]},
 )
 async def codes(request: Request) -> Response:

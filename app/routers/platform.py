@@ -44,7 +44,7 @@ async def readyz(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/version", response_model=Version, summary="What runs here")
+@router.get("/version", response_model=Version, summary="What runs here", responses=problems(503))
 async def version(request: Request) -> dict[str, Any]:
     """Version of the service, of its rules and of its data."""
     index, rules = current_of(request).index, rules_of(request)

@@ -12,6 +12,7 @@ from app.current import CurrentRelease
 from app.enrichment import Rules
 from app.errors import Problem
 from app.exchange import exchange_of
+from app.limits import charge_rows
 from app.lookup.index import Index
 from app.settings import Settings
 
@@ -88,3 +89,11 @@ def check_still(request: Request) -> None:
     exchange, access = exchange_of(request.scope), request.app.state.access
     if exchange.caller and not Proof(exchange.caller, exchange.key_id).holds(access.ring):
         raise Problem(401, headers={"WWW-Authenticate": "Bearer"})
+
+
+def charge(request: Request, rows: int) -> dict[str, str]:
+    """Take a batch's rows from its client's allowance, before anything of it is answered; headers for the answer.
+
+    A 429 problem where they must wait, 413 where there are more than a whole minute allows.
+    """
+    return charge_rows(request.app.state.allowances, client_of(request), rows)
