@@ -58,6 +58,9 @@ _LOGGING: dict[str, Any] = {
 _LOCAL_SCOPES: Final = ("enrich", "area", "inclusion", "breakdowns")
 _LOCAL_DAYS: Final = 90
 
+# For TLS 1.2; those of 1.3 are fixed.
+_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
 OutDir = Annotated[Path | None, typer.Option("--out", help="Data folder; IMDLENS_DATA_DIR by default.")]
 
 
@@ -81,6 +84,8 @@ def main() -> None:
         fields = [f"IMDLENS_{e['field'].upper()}" for e in field_errors(wrong)]
         # Of the messages only our own: the others quote patterns and types.
         said = [f" IMDLENS_{str(e['loc'][0]).upper()} {e['msg']}." for e in wrong if e["type"] == "not_a_step"]
+        if any(e["type"] == "half_of_tls" for e in wrong):
+            _fail("IMDLENS_TLS_CERTIFICATE and IMDLENS_TLS_KEY go together; IMDLENS_TLS_CLIENT_CA needs both.")
         _fail(f"These settings cannot be read: {', '.join(fields)}.{''.join(said)}")
     except KeyboardInterrupt:
         _fail("Stopped.", 130)
@@ -137,7 +142,8 @@ def serve(
 
     settings = read_settings()
     index = _index_to_serve(settings)
-    shown = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only compared
+    scheme = "https" if settings.tls_certificate else "http"
+    shown = f"{scheme}://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only compared
     err.print(f"[bold]IMD Lens[/] answers from [bold]{index.release.postcodes}[/] ({index.release.id}).")
     if index.release.starter:
         err.print(
@@ -147,6 +153,7 @@ def serve(
         )
     if settings.access_file:
         TokenReader.read(settings.access_file)
+    tls = _tls(settings)
     read_rules(settings)  # once, and in one sentence, before workers would each fail at it
     _check_counting(settings)
     key = _first_key(settings, here=_is_here(host))
@@ -169,6 +176,7 @@ def serve(
         access_log=False,  # a URL could hold what it should not
         log_config=_LOGGING,
         server_header=False,
+        **tls,
         proxy_headers=False,  # the peer stays who it is: of what proxies say, only listed ones are believed
         http="app.connections:Connection",
         timeout_graceful_shutdown=20,
@@ -177,6 +185,31 @@ def serve(
 
 def _and_the_demo(settings: Settings) -> str:
     return "   (none yet: make demo shows them alive)" if settings.data_dir == DEFAULT_DATA_DIR else ""
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    """What the server must know to serve TLS; nothing where it shall not. Files that cannot be used stop the start."""
+    import ssl
+
+    if not (settings.tls_certificate and settings.tls_key):
+        return {}
+    try:
+        trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trial.load_cert_chain(settings.tls_certificate, settings.tls_key, password=lambda: b"")
+        if settings.tls_client_ca:
+            trial.load_verify_locations(settings.tls_client_ca)
+    except ssl.SSLError:  # among OSErrors the one that names no file
+        _fail("The files of IMDLENS_TLS_CERTIFICATE, IMDLENS_TLS_KEY or IMDLENS_TLS_CLIENT_CA cannot be used together.")
+    except FileNotFoundError:  # nor does this one
+        files = (settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+        _fail(f"{next(file for file in files if file and not file.exists())}: there is no such file.")
+    return {
+        "ssl_certfile": settings.tls_certificate,
+        "ssl_keyfile": settings.tls_key,
+        "ssl_ca_certs": settings.tls_client_ca,
+        "ssl_cert_reqs": ssl.CERT_REQUIRED if settings.tls_client_ca else ssl.CERT_NONE,
+        "ssl_ciphers": _CIPHERS,
+    }
 
 
 def _is_here(host: str) -> bool:

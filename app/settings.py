@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -132,6 +132,15 @@ class Settings(BaseSettings):
         description="File that names who may send signed tokens instead of keys: an identity provider's clients,"
         " systems that sign for themselves, EPRs that sign each CDS Hooks call. Read again when it changes.",
     )
+    tls_certificate: Path | None = Field(
+        None, description="Certificate (PEM, with the chain) to serve TLS with. With `IMDLENS_TLS_KEY`."
+    )
+    tls_key: Path | None = Field(None, description="Its private key (PEM, without a password).")
+    tls_client_ca: Path | None = Field(
+        None,
+        description="Authorities (PEM) of clients' certificates. With it a client without such a certificate cannot"
+        " even connect, probes included; who may ask is still said by keys and tokens.",
+    )
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*$",
@@ -202,6 +211,15 @@ class Settings(BaseSettings):
         if value % 5 != 2:
             raise PydanticCustomError("not_a_step", "must be 7, 12, 17 and so on, in steps of 5")
         return value
+
+    @model_validator(mode="after")
+    def _has_all_of_tls(self) -> "Settings":
+        # With half of it the service would speak plain text where somebody meant TLS.
+        if (self.tls_certificate is None) != (self.tls_key is None) or (
+            self.tls_client_ca and not self.tls_certificate
+        ):
+            raise PydanticCustomError("half_of_tls", "IMDLENS_TLS_CERTIFICATE and IMDLENS_TLS_KEY go together")
+        return self
 
     @property
     def counts_folder(self) -> Path:
