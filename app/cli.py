@@ -1,11 +1,13 @@
 """The command `imdlens`."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -41,18 +43,6 @@ app.add_typer(cli_rules.signposts, name="signposts")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
-
-# Our own lines from `info`, the server's from `warning`, and no access log.
-_LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(message)s", "datefmt": "%Y-%m-%dT%H:%M:%S%z"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {
-        "imdlens": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-    },
-}
 
 OutDir = Annotated[Path | None, typer.Option("--out", help="Data folder; IMDLENS_DATA_DIR by default.")]
 
@@ -98,8 +88,12 @@ def _add_counts() -> None:
 def _foreseen() -> tuple[type[Exception], ...]:
     from app.cli_counts import FORESEEN
     from app.database import DatabaseError
+    from app.tracing import TracingError
 
-    return (ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, DatabaseError, *FORESEEN)
+    return (
+        *(ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, DatabaseError, TracingError),
+        *FORESEEN,
+    )
 
 
 def _of_the_database() -> type[Exception]:
@@ -125,7 +119,10 @@ def serve(
     """Serve the API. Without data of its own, it starts on the starter data and says so."""
     import uvicorn
 
+    from app import logs, tracing
+
     settings = read_settings()
+    tracing.check(settings.otlp_endpoint)
     index = _index_to_serve(settings)
     shown = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only compared
     err.print(f"[bold]IMD Lens[/] answers from [bold]{index.release.postcodes}[/] ({index.release.id}).")
@@ -139,6 +136,7 @@ def serve(
         err.print("[yellow]Listening beyond this machine without keys: put a proxy before it that asks for one.[/]")
     read_rules(settings)  # once, and in one sentence, before workers would each fail at it
     _check_counting(settings)
+    _check_audit(settings)
     err.print(
         f"\n  Page to open   {shown}/\n  The API        {shown}/docs\n"
         f"  Try it         curl -s {shown}/v1/enrich \\\n"
@@ -147,17 +145,42 @@ def serve(
         markup=False,
     )
     del index
-    uvicorn.run(
-        "app.main:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        access_log=False,  # a URL could hold what it should not
-        log_config=_LOGGING,
-        server_header=False,
-        timeout_graceful_shutdown=20,
-    )
+    with _shared_metrics(workers):
+        uvicorn.run(
+            "app.main:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            access_log=False,  # a URL could hold what it should not
+            log_config=logs.CONFIG,
+            server_header=False,
+            timeout_graceful_shutdown=20,
+        )
+
+
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """A fresh folder where several workers share their numbers; one worker needs none."""
+    from app.metrics import FOLDER
+
+    os.environ.pop(FOLDER, None)  # numbers of an earlier run would be added
+    if workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="imdlens-metrics-", ignore_cleanup_errors=True) as folder:  # only we may enter it
+        os.environ[FOLDER] = folder
+        yield
+
+
+def _check_audit(settings: Settings) -> None:
+    """Refuse to start where requests could not be written down; OSError says which file."""
+    if settings.audit_file:
+        from app.request_log import AuditFile
+
+        file = AuditFile(settings.audit_file)
+        file.open()
+        file.close()
 
 
 def _and_the_demo(settings: Settings) -> str:

@@ -17,6 +17,7 @@ from app.contract.problems import problems
 from app.counts.periods import today
 from app.enrichment import Enrichment, Question, enrich
 from app.errors import Problem
+from app.exchange import exchange_of
 from app.lookup.index import Index
 from app.pages import token
 from app.pages.card import PROBLEMS, Field, render_ask, render_card, render_gone, render_not_found
@@ -89,6 +90,7 @@ async def show(request: Request, sealed: str) -> Response:
         return _page(request, render_gone(), 410)
     except (token.BadTokenError, ValueError):
         return _page(request, render_not_found(), 404)
+    exchange_of(request.scope).records = 1
     return _page(request, render_card(view))
 
 
@@ -96,6 +98,7 @@ def _seal(request: Request, question: Question) -> tuple[str, tuple[Notice, ...]
     """A card's link, and what was noticed about the values that it was made of."""
     index, rules = index_of(request), rules_of(request)
     answer = enrich(question, index, rules)
+    exchange_of(request.scope).records = 1
     link = sealed_link(request, question, answer, index, may_see_groups=may_see_groups(request))
     return link, (*answer.reading.warnings, *answer.said.problems)
 

@@ -19,6 +19,7 @@ from app.contract.problems import problems
 from app.counts.periods import today
 from app.enrichment import enrich
 from app.errors import Problem
+from app.exchange import exchange_of
 from app.interop import cds_hooks
 from app.routers.card import sealed_link
 from app.routers.json_body import StrictRoute
@@ -52,6 +53,7 @@ async def deprivation_context(request: Request, hook: Annotated[PatientViewReque
     index, rules, settings = index_of(request), rules_of(request), settings_of(request)
     question = cds_hooks.question_of(patient, today())
     answer = enrich(question, index, rules)
+    exchange_of(request.scope).records = 1
     if not cds_hooks.is_shown(answer.reading, every_decile=settings.cds_every_decile):
         return _cards()
     link = None
@@ -72,7 +74,9 @@ async def access_offers(request: Request, hook: Annotated[AppointmentBookRequest
 
     No address is looked up. Where the Patient says that an interpreter is required, that offer is worded so.
     """
-    return _cards(cds_hooks.offers_card(_patient(hook.prefetch), today(), rules_of(request), str(uuid4())))
+    card = cds_hooks.offers_card(_patient(hook.prefetch), today(), rules_of(request), str(uuid4()))
+    exchange_of(request.scope).records = 1
+    return _cards(card)
 
 
 @router.post(
@@ -81,7 +85,8 @@ async def access_offers(request: Request, hook: Annotated[AppointmentBookRequest
     response_model=CdsFeedbackAnswer,
     responses=problems(400, 404, 413, 415, 422, 503),
 )
-async def feedback(
+async def take_feedback(
+    request: Request,
     service_id: Annotated[
         str,
         Path(
@@ -89,11 +94,12 @@ async def feedback(
             json_schema_extra={"enum": [service.id for service in cds_hooks.SERVICES]},
         ),
     ],
-    _: Annotated[CdsFeedback, Body()],
+    feedback: Annotated[CdsFeedback, Body()],
 ) -> Response:
-    """Check the structure of feedback and forget it: it is not kept yet, and free text never will be."""
+    """Count what was done with cards, and forget the rest: free text, reasons and times are not kept."""
     if service_id not in {service.id for service in cds_hooks.SERVICES}:
         raise Problem(404)
+    exchange_of(request.scope).feedback = (service_id, tuple(entry.outcome for entry in feedback.feedback))
     return Response(b"{}", media_type="application/json")
 
 
