@@ -104,7 +104,7 @@ TABLE: Final = (
             Label(
                 "client",
                 most=MOST_CLIENTS + 1,
-                source=f"names of clients; more than {MOST_CLIENTS} are added up as `{OTHER}`",
+                source=f"names of clients, and those beyond {MOST_CLIENTS} added up as `{OTHER}`",
             ),
         ),
     ),

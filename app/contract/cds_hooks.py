@@ -110,7 +110,7 @@ class CdsFeedback(_Received):
 
 
 class CdsFeedbackAnswer(BaseModel):
-    """The feedback was understood. It is not kept."""
+    """The feedback was understood. Its outcomes are counted; nothing else of it is kept."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}]})
 
