@@ -36,6 +36,22 @@ def test_nothing_that_came_with_a_request_reaches_a_log(path: Path) -> None:
                 assert allowed.match(ast.unparse(argument)), ast.unparse(call)
 
 
+def test_lines_labels_and_spans_are_made_where_their_fields_are_listed() -> None:
+    """What leaves as a line, a metric's label or a span's attribute is decided in one module each."""
+    makers = {
+        "logs.write": {"request_log.py"},
+        "os.write": {"logs.py", "request_log.py"},
+        "made.labels": {"metrics.py"},
+        "start_span": {"tracing.py"},
+        "set_attribute": {"tracing.py"},
+    }
+    for path, tree in TREES.items():
+        for call in calls(tree):
+            name = name_of(call.func)
+            for maker, modules in makers.items():
+                assert path.name in modules or not f".{name}".endswith(f".{maker}"), f"{path}: {ast.unparse(call)}"
+
+
 @pytest.mark.parametrize("path", APP, ids=lambda p: str(p.relative_to(ROOT)))
 def test_importing_does_no_input_or_output(path: Path) -> None:
     """Files read, settings parsed or engines built at import fail where nobody can catch them."""

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -10,8 +11,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from app import tracing
 from app.doors import DOORS
 from app.exchange import Exchange, Trace
+from app.settings import Settings
 from app.tracing import ATTRIBUTES, Tracing, TracingError, read_trace
+from tests.service import calling
 
+MARK = "qz9trace9zz"
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
@@ -98,6 +102,31 @@ def test_each_request_is_one_span_of_listed_attributes(collector: Collector) -> 
     assert not first.events
     assert not second.events
     assert not second.status.message
+
+
+def test_a_request_to_the_service_becomes_a_span_without_anything_it_carried(
+    collector: Collector, starter: Path, tmp_path: Path
+) -> None:
+    endpoint = f"http://127.0.0.1:{collector.server_port}"
+    settings = Settings(data_dir=starter, counts_dir=tmp_path / "counts", otlp_endpoint=endpoint)
+    sent = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": f"vendor={MARK}", "baggage": f"nhs={MARK}"}
+    with calling(settings, "enrich") as client:
+        answer = client.post("/v1/enrich", json={"postcode": "NG1 1AA", "contact": {"event_id": MARK}}, headers=sent)
+        client.get(f"/v1/{MARK}?q={MARK}", headers=sent)
+    assert not {"traceparent", "tracestate", "baggage"} & set(answer.headers)
+    body = b"".join(body for _, body in collector.taken)
+    for value in (MARK, "NG1", "/v1", "imdl_", "testserver"):
+        assert value.encode() not in body, value
+    spans = [
+        span
+        for _, taken in collector.taken
+        for resource in ExportTraceServiceRequest.FromString(taken).resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+    assert [(span.name, span.trace_id.hex()) for span in spans] == [("enrich", TRACE), ("none", TRACE)]
+    assert all({a.key for a in span.attributes} <= set(ATTRIBUTES) for span in spans)
+    assert not any(span.trace_state for span in spans)
 
 
 def test_without_a_collector_nothing_is_sent() -> None:
