@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
+from starlette.responses import JSONResponse
 
 from app.contract.platform import Alive, Ping, Ready, Status, Version
 from app.contract.problems import problems
@@ -67,16 +68,20 @@ async def version(request: Request) -> dict[str, Any]:
     }
 
 
-class HealthResponse(Response):
+class HealthResponse(JSONResponse):
     """An answer in the form of the draft on health checks of HTTP APIs."""
 
     media_type = _HEALTH
+
+    def render(self, content: Any) -> bytes:
+        """The answer as bytes."""
+        return to_json(content)
 
 
 @router.get("/_ping", response_model=Ping, response_class=HealthResponse, summary="Does it answer")
 async def ping() -> Response:
     """Says so as long as the process can answer at all, in the shape that NHS APIs share."""
-    return HealthResponse(to_json({"status": "pass", "version": metadata.version("imd-lens")}))
+    return HealthResponse({"status": "pass", "version": metadata.version("imd-lens")})
 
 
 @router.get(
@@ -94,16 +99,14 @@ async def status(request: Request) -> Response:
     index, health = current_of(request).index, health_of(request)
     checks = await asyncio.to_thread(health.checks)
     return HealthResponse(
-        to_json(
-            {
-                "status": worst(checks),
-                "version": metadata.version("imd-lens"),
-                "revision": "v1",
-                "releaseId": index.release.id if index else "",
-                "commitId": settings_of(request).commit,
-                "checks": {check.name: [_check(check)] for check in checks},
-            }
-        )
+        {
+            "status": worst(checks),
+            "version": metadata.version("imd-lens"),
+            "revision": "v1",
+            "releaseId": index.release.id if index else "",
+            "commitId": settings_of(request).commit,
+            "checks": {check.name: [_check(check)] for check in checks},
+        }
     )
 
 
