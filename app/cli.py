@@ -5,10 +5,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -44,6 +44,10 @@ app.add_typer(cli_rules.signposts, name="signposts")
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
+# What whoever tries the service needs. Exact counts and operations are for keys that are made on purpose.
+_LOCAL_SCOPES: Final = ("enrich", "area", "inclusion", "breakdowns")
+_LOCAL_DAYS: Final = 90
+
 OutDir = Annotated[Path | None, typer.Option("--out", help="Data folder; IMDLENS_DATA_DIR by default.")]
 
 
@@ -76,8 +80,9 @@ def _add_counts() -> None:
     """The commands that look after counts, unless another is called: what they load takes longer than a look-up."""
     others = {command.callback.__name__ for command in app.registered_commands if command.callback}
     if not {*others, "data", "rules", "signposts"} & set(sys.argv[1:2]):
-        from app import cli_counts
+        from app import cli_access, cli_counts
 
+        app.add_typer(cli_access.keys, name="keys", no_args_is_help=True)
         app.add_typer(cli_counts.counts, name="counts")
         app.add_typer(cli_counts.db, name="db")
 
@@ -86,14 +91,12 @@ def _add_counts() -> None:
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
-    from app.cli_counts import FORESEEN
+    from app import cli_access, cli_counts
     from app.database import DatabaseError
     from app.tracing import TracingError
 
-    return (
-        *(ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, DatabaseError, TracingError),
-        *FORESEEN,
-    )
+    own = (*cli_access.FORESEEN, *cli_counts.FORESEEN, TracingError)
+    return (ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, DatabaseError, *own)
 
 
 def _of_the_database() -> type[Exception]:
@@ -132,14 +135,14 @@ def serve(
             " Any other is `not_found`.[/]\nTo load the whole country: [bold]imdlens data fetch[/], or"
             " [bold]imdlens data build FOLDER[/] with the official files."
         )
-    if host not in ("127.0.0.1", "localhost", "::1"):
-        err.print("[yellow]Listening beyond this machine without keys: put a proxy before it that asks for one.[/]")
     read_rules(settings)  # once, and in one sentence, before workers would each fail at it
     _check_counting(settings)
     _check_audit(settings)
+    key = _first_key(settings, here=_is_here(host))
     err.print(
         f"\n  Page to open   {shown}/\n  The API        {shown}/docs\n"
-        f"  Try it         curl -s {shown}/v1/enrich \\\n"
+        f"  Key            {key or 'the one printed at the first start; another by: imdlens keys create'}\n"
+        f'  Try it         curl -s {shown}/v1/enrich -H "Authorization: Bearer {key or "$KEY"}" \\\n'
         "                   -H 'Content-Type: application/json' -d '{\"postcode\": \"NG1 1AA\"}'\n"
         f"  Tables         {shown}/v1/breakdowns{_and_the_demo(settings)}\n",
         markup=False,
@@ -187,6 +190,40 @@ def _and_the_demo(settings: Settings) -> str:
     return "   (none yet: make demo shows them alive)" if settings.data_dir == DEFAULT_DATA_DIR else ""
 
 
+def _is_here(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    from ipaddress import ip_address
+
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _first_key(settings: Settings, *, here: bool) -> str | None:
+    """A key of whoever tries the service on their own machine, made and shown at the first start and never again.
+
+    Beyond this machine nobody is let in by chance: without any way to prove who calls, it does not even start.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from app.access import key_store
+    from app.cli_access import who
+    from app.counting import key_hasher, open_store
+    from app.database import DatabaseAwayError
+
+    try:
+        engine = open_store(settings)
+        known = key_store.listed(engine)
+        if not known and here and not settings.database_url:
+            return key_store.create(engine, key_hasher(settings), "local", _LOCAL_SCOPES, _LOCAL_DAYS, by=who())
+        if not here and not key_store.any_good(engine):
+            _fail("Nobody could ask: make a key first, by imdlens keys create --name NAME --scope enrich")
+        engine.dispose()
+    except (DatabaseAwayError, SQLAlchemyError, OSError):
+        pass  # said before; keys that are known on this host are asked for, and no others are good
+    return None
+
+
 def _check_counting(settings: Settings) -> None:
     """Refuse to start on a wrong schema or without a secret. What is only away is no reason not to answer."""
     from app.counting import is_synthetic, open_store, secrets_of
@@ -201,9 +238,9 @@ def _check_counting(settings: Settings) -> None:
     except DatabaseAwayError as error:
         err.print(f"[yellow]{escape(str(error))} Contacts wait on this host's disk until it is there.[/]")
     except OSError as error:
-        err.print(
-            f"[bold yellow]No contact will be counted:[/] {escape(str(error.filename))}: {error.strerror}."
-            " IMDLENS_COUNTS_DIR must name a folder that can be written."
+        _fail(
+            f"{error.filename}: {error.strerror}. IMDLENS_COUNTS_DIR must name a folder that can be written:"
+            " keys and counts are kept there."
         )
 
 

@@ -1,9 +1,7 @@
 """`imdlens counts` and `imdlens db`: what the holder of the database does with counts."""
 
 import csv
-import getpass
 import json
-import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import delete, insert, select
 
+from app.cli_access import who
 from app.counting import engine_of, open_store, publisher
 from app.counts import exact, periods
 from app.counts.published import NotPublishedError, PublishedTables, as_csv
@@ -105,7 +104,7 @@ def show(
 
 def _who() -> str:
     """Who asks, for the record: the operating system's user and machine."""
-    return f"imdlens counts show: {getpass.getuser()}@{socket.gethostname()}"[:80]
+    return f"imdlens counts show: {who()}"[:80]
 
 
 def _print(rows: list[dict[str, Any]], as_json: bool, said: str) -> None:

@@ -122,7 +122,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await asyncio.to_thread(current.look)
         app.state.intake = start_counting(settings)
         app.state.card_secrets = secrets_for_cards(settings)
-        keeper = KeyKeeper(ring := KeyRing(key_hasher(settings)), lambda: engine_of(settings))
+        ring, kept = KeyRing(key_hasher(settings)), settings.counts_folder / "keys.json"
+        keeper = KeyKeeper(ring, lambda: engine_of(settings), kept)
         await asyncio.to_thread(keeper.start)
         app.state.access = Access(ring)
         if rules.book.signposts.expired(today()):

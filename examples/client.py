@@ -10,9 +10,13 @@ SECONDS: Final = 0.3  # to connect, and again for each wait for bytes
 log: Final = logging.getLogger("imdlens.client")
 
 
-def connect(url: str) -> httpx.Client:
-    """Connections to the service at `url`. Make one when your program starts, and share it between threads."""
-    return httpx.Client(base_url=url, timeout=SECONDS, trust_env=False)  # no proxy from outside sees a postcode
+def connect(url: str, api_key: str) -> httpx.Client:
+    """Connections to the service at `url`. Make one when your program starts, and share it between threads.
+
+    Read the key from where your programs keep secrets: never from the code, never from an address.
+    """
+    headers = {"Authorization": f"Bearer {api_key}"}
+    return httpx.Client(base_url=url, headers=headers, timeout=SECONDS, trust_env=False)  # no proxy sees a postcode
 
 
 def enrich_or_none(

@@ -20,7 +20,7 @@ from app.reference.manifest import manifest, packaged_data
 from app.reference.releases import current_index, publish
 from app.settings import Settings
 from tests.databases import Postgres, opened, running_postgres
-from tests.service import calling
+from tests.service import calling, key_for
 
 hypothesis_settings.register_profile(
     "suite",
@@ -63,7 +63,8 @@ def rules() -> Rules:
 
 @pytest.fixture(scope="session")
 def client(starter: Path) -> Iterator[TestClient]:
-    """The service on starter data, in this process."""
+    """The service on starter data, in this process; its store knows a key for `enrich` alone too."""
+    key_for(Settings(data_dir=starter), "enrich")
     with calling(Settings(data_dir=starter), raise_server_exceptions=False) as client:
         yield client
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,7 +12,7 @@ from app.access import key_store
 from app.access.caller import SCOPES
 from app.counting import key_hasher, open_store
 from app.main import create_app
-from app.settings import Settings
+from app.settings import DEFAULT_DATA_DIR, Settings
 
 EVERY = tuple(SCOPES)
 _made: dict[tuple[str, tuple[str, ...], str], str] = {}
@@ -33,6 +34,15 @@ def key_for(settings: Settings, *scopes: str, name: str = "tests") -> str:
 def bearer(key: str) -> dict[str, str]:
     """The header that carries a key."""
     return {"Authorization": f"Bearer {key}"}
+
+
+def key_in(folder: Path, *scopes: str, **environment: str) -> str:
+    """A key of the deployment that `imdlens serve` would find in a folder with these variables."""
+    named = {name.removeprefix("IMDLENS_").lower(): value for name, value in environment.items()}
+    named["data_dir"] = str(folder / named.get("data_dir", DEFAULT_DATA_DIR))
+    if "counts_dir" in named:
+        named["counts_dir"] = str(folder / named["counts_dir"])
+    return key_for(Settings(**named), *scopes)  # type: ignore[arg-type]
 
 
 @contextmanager

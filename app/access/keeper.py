@@ -1,16 +1,25 @@
-"""Keeps a worker's ring of keys as the database has it: a thread that looks several times a second."""
+"""Keeps a worker's ring of keys as the database has it: a thread that looks several times a second.
+
+What it found is kept on disk too, so that a service which starts while the database is away knows its callers. The
+copy holds hashes, and is believed for as long as a running worker would believe its own.
+"""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
+from pydantic import TypeAdapter
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.access import key_store
-from app.access.keys import KeyRing
+from app.access.keys import KeyRing, StoredKey
 from app.database import DatabaseError
 
 log: Final = logging.getLogger("imdlens")
@@ -18,13 +27,15 @@ log: Final = logging.getLogger("imdlens")
 # A revoked key must be refused everywhere within a second.
 POLL_SECONDS: Final = 0.3
 _WRITE_SECONDS: Final = 30
+_COPY: Final = TypeAdapter(list[StoredKey])
 
 
 class KeyKeeper:
     """Reads keys anew when their version changed, and writes down when they were last used."""
 
-    def __init__(self, ring: KeyRing, open_engine: Callable[[], Engine]) -> None:
-        self._ring, self._open = ring, open_engine
+    def __init__(self, ring: KeyRing, open_engine: Callable[[], Engine], copy: Path) -> None:
+        """`copy`: the file that what was found is kept in."""
+        self._ring, self._open, self._copy = ring, open_engine, copy
         self._engine: Engine | None = None
         self._version: int | None = None
         self._away = False
@@ -34,6 +45,8 @@ class KeyKeeper:
     def start(self) -> None:
         """Read the keys once, then keep looking. Blocks for as long as the database takes to answer or to fail."""
         self.look()
+        if self._away:
+            self._remember()
         self._thread.start()
 
     def stop(self) -> None:
@@ -57,6 +70,7 @@ class KeyKeeper:
             else:
                 self._version, keys = key_store.good_keys(self._engine)
                 self._ring.replace(keys, seen)
+                self._keep(keys)
         except (SQLAlchemyError, DatabaseError, OSError) as error:
             if not self._away:
                 log.error("keys cannot be read, those known are believed for a while: %s", type(error).__name__)
@@ -72,6 +86,7 @@ class KeyKeeper:
             self.look()
             if time.monotonic() - written >= _WRITE_SECONDS:
                 self._write()
+                self._touch()
                 written = time.monotonic()
 
     def _write(self) -> None:
@@ -86,3 +101,29 @@ class KeyKeeper:
             log.error("when keys were used could not be written down: %s", type(error).__name__)
             self._ring.used = {**used, **self._ring.used}
             self._ring.renewed = {**renewed, **self._ring.renewed}
+
+    # ---- the copy on disk; its time of change says when the keys were last confirmed
+
+    def _keep(self, keys: list[StoredKey]) -> None:
+        fresh = self._copy.with_name(f".keys-{uuid4().hex}")
+        try:
+            fresh.touch(mode=0o600)
+            fresh.write_bytes(_COPY.dump_json(keys))
+            fresh.replace(self._copy)
+        except OSError as error:  # a start without the database will have to wait for it
+            log.error("keys could not be copied to disk: %s", type(error).__name__)
+
+    def _touch(self) -> None:
+        """Say that the copy is still right. Another worker may have written a newer one: it is right as well."""
+        if not self._away and self._copy.exists():
+            with suppress(OSError):
+                os.utime(self._copy)
+
+    def _remember(self) -> None:
+        try:
+            age = time.time() - self._copy.stat().st_mtime
+            keys = _COPY.validate_json(self._copy.read_bytes())
+        except (OSError, ValueError):
+            return  # there is none yet, or it is not one of ours: keys are known when the database is there
+        if age >= 0:  # of a copy from the future nobody can say how old it is
+            self._ring.replace(keys, time.monotonic() - age)

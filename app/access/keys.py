@@ -15,7 +15,7 @@ from app.access.caller import Caller
 
 PREFIX: Final = "imdl_"
 CACHED_SECONDS: Final = 15 * 60
-"""For so long are keys believed after the database was last seen. It bounds how long a revoked one could still serve."""
+"""For so long are keys believed after the database was last seen: for no longer can a revoked one still serve."""
 
 _KEY: Final = re.compile(rb"imdl_[A-Za-z0-9_-]{43}")
 _LABEL: Final = b"imdlens api keys v1"

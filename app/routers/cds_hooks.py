@@ -85,7 +85,7 @@ async def access_offers(request: Request, hook: Annotated[AppointmentBookRequest
     response_model=CdsFeedbackAnswer,
     responses=problems(400, 404, 413, 415, 422, 503),
 )
-async def take_feedback(
+async def feedback(
     request: Request,
     service_id: Annotated[
         str,
@@ -94,12 +94,12 @@ async def take_feedback(
             json_schema_extra={"enum": [service.id for service in cds_hooks.SERVICES]},
         ),
     ],
-    feedback: Annotated[CdsFeedback, Body()],
+    sent: Annotated[CdsFeedback, Body()],
 ) -> Response:
     """Count what was done with cards, and forget the rest: free text, reasons and times are not kept."""
     if service_id not in {service.id for service in cds_hooks.SERVICES}:
         raise Problem(404)
-    exchange_of(request.scope).feedback = (service_id, tuple(entry.outcome for entry in feedback.feedback))
+    exchange_of(request.scope).feedback = (service_id, tuple(entry.outcome for entry in sent.feedback))
     return Response(b"{}", media_type="application/json")
 
 

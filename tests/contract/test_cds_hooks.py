@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from app.settings import Settings
 from tests import starter_data
-from tests.service import calling
+from tests.service import bearer, calling, key_for
 
 CONTEXT, OFFERS = "/cds-services/deprivation-context", "/cds-services/access-offers"
 HOOKS = {CONTEXT: "patient-view", OFFERS: "appointment-book"}
@@ -390,12 +390,13 @@ def test_a_public_address_that_links_cannot_begin_with_is_refused(url: str) -> N
 
 
 def test_a_key_that_shows_groups_shows_none_on_a_hooks_card(starter: Path, tmp_path: Path) -> None:
-    settings = Settings(data_dir=starter, counts_dir=tmp_path, inclusion_key=SecretStr("a key that shows groups"))
-    with calling(settings) as client:
+    settings = Settings(data_dir=starter, counts_dir=tmp_path)
+    every = bearer(key_for(settings))
+    with calling(settings, "enrich") as client:
         plain = client.post(CONTEXT, json=request(CONTEXT, "ZZ99 3VZ")).json()["cards"][0]
         keyed = client.post(
             CONTEXT,
             json=request(CONTEXT, "ZZ99 3VZ"),
-            headers={"Authorization": "Bearer a key that shows groups"},
+            headers=every,
         ).json()["cards"][0]
     assert plain | {"uuid": ""} == keyed | {"uuid": ""}

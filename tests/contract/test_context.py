@@ -14,12 +14,11 @@ from pydantic import SecretStr, ValidationError
 from app.context.files import RuleFileError
 from app.main import create_app
 from app.settings import Settings
-from tests.service import calling
+from tests.service import bearer, calling, key_for
 from tests.unit.context.rule_folders import with_lines
 
-KEY = "a key for inclusion groups"
 FORM = "application/x-www-form-urlencoded"
-SEES = {"Authorization": f"Bearer {KEY}"}
+NOT_INCLUSION = (("enrich",), ("enrich", "area", "breakdowns", "counts:exact", "admin"))
 SIGNALS = {"snomed": ["32911000"], "accommodation_status": "HM01", "interpreter_required": True}
 
 
@@ -39,9 +38,10 @@ def local(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
         data_dir=starter,
         counts_dir=tmp_path_factory.mktemp("counts"),
         local_dir=folder,
-        inclusion_key=SecretStr(KEY),
         protected_places=True,
     )
+    for scopes in NOT_INCLUSION:
+        key_for(settings, *scopes)
     with calling(settings, raise_server_exceptions=False) as client:
         yield client
 
@@ -62,17 +62,18 @@ def test_context_comes_only_when_it_is_asked_for(client: TestClient) -> None:
     assert len(context["signposts"]) == 4
 
 
-def test_groups_are_null_to_whoever_may_not_see_them(local: TestClient, client: TestClient) -> None:
+def test_groups_are_null_to_whoever_may_not_see_them(local: TestClient) -> None:
     hidden = {"groups": None, "private_summary": None}
-    for caller, headers in ((client, SEES), (local, {}), (local, {"Authorization": "Bearer another key entirely"})):
-        assert ask(caller, headers, signals=SIGNALS, postcode="ZZ99 3VZ")["inclusion_health"] == hidden
+    for scopes in NOT_INCLUSION:
+        headers = bearer(key_for(local.app.state.settings, *scopes))  # type: ignore[attr-defined]
+        assert ask(local, headers, signals=SIGNALS, postcode="ZZ99 3VZ")["inclusion_health"] == hidden
 
 
 def test_groups_and_the_private_sentence_are_shown_to_the_scope_that_may_see_them(local: TestClient) -> None:
-    shown = ask(local, SEES, signals=SIGNALS)["inclusion_health"]
+    shown = ask(local, signals=SIGNALS)["inclusion_health"]
     assert shown["groups"] == [{"id": "homelessness", "name": "Homelessness"}]
     assert "no settled home" in shown["private_summary"]
-    assert ask(local, SEES)["inclusion_health"] == {"groups": [], "private_summary": None}
+    assert ask(local)["inclusion_health"] == {"groups": [], "private_summary": None}
 
 
 def test_access_needs_are_told_to_everybody(client: TestClient) -> None:
@@ -82,7 +83,7 @@ def test_access_needs_are_told_to_everybody(client: TestClient) -> None:
 
 
 def test_a_group_a_signpost_and_a_place_are_added_by_editing_data(local: TestClient) -> None:
-    answer = ask(local, SEES, signals={"snomed": ["302767002"]}, include=["context"])
+    answer = ask(local, signals={"snomed": ["302767002"]}, include=["context"])
     assert [g["name"] for g in answer["inclusion_health"]["groups"]] == ["Young carers"]
     assert answer["context"]["signposts"][0]["name"] == "City advice"
     assert ask(local, postcode="NG5 1PB")["cautions"] == ["hospital"]
@@ -113,8 +114,8 @@ def test_a_batch_answers_each_record_as_it_is_answered_alone(local: TestClient) 
         {"postcode": "ZZ99 3VZ"},
         {"postcode": "NG5 1PB", "include": ["context"]},
     ]
-    together = local.post("/v1/enrich/batch", json={"records": records}, headers=SEES).json()["results"]
-    assert together == [local.post("/v1/enrich", json=record, headers=SEES).json() for record in records]
+    together = local.post("/v1/enrich/batch", json={"records": records}).json()["results"]
+    assert together == [local.post("/v1/enrich", json=record).json() for record in records]
 
 
 def test_homelessness_is_counted_by_postcode_and_by_code_and_only_where_the_rules_say_so(
@@ -141,7 +142,7 @@ def test_homelessness_is_counted_by_postcode_and_by_code_and_only_where_the_rule
 
 def test_a_card_is_made_from_json_and_opened_by_its_link(local: TestClient) -> None:
     record = {"postcode": "NG1 1AA", "contact": {"specialty": "340", "age": 54}, "signals": SIGNALS}
-    made = local.post("/card", json=record, headers=SEES)
+    made = local.post("/card", json=record)
     assert made.status_code == 201
     assert made.headers["location"] == made.json()["url"]
     assert "NG1" not in made.json()["url"]

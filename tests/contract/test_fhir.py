@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from app.interop.fhir_definitions import CODE_SYSTEMS
 from app.interop.patient import ETHNIC_CATEGORY
@@ -19,12 +19,11 @@ from app.interop.patient import INTERPRETER as INTERPRETER_REQUIRED
 from app.main import create_app
 from app.settings import Settings
 from tests import starter_data
-from tests.service import calling
+from tests.service import bearer, calling, key_for
 
 DOOR = "/fhir/R4/$enrich"
 FHIR = "application/fhir+json"
 MARK = "QQ1 1QQ"
-KEY = "a key for inclusion groups"
 PATIENT = {
     "resourceType": "Patient",
     "birthDate": "1972-03-14",
@@ -149,9 +148,10 @@ def test_context_is_for_the_specialty_and_the_age(client: TestClient) -> None:
 
 
 def test_groups_are_for_the_scope_that_may_see_them(starter: Path, tmp_path: Path) -> None:
-    settings = Settings(data_dir=starter, counts_dir=tmp_path, inclusion_key=SecretStr(KEY))
-    with calling(settings) as client:
-        hidden, shown = ask(client, PATIENT), ask(client, PATIENT, {"Authorization": f"Bearer {KEY}"})
+    settings = Settings(data_dir=starter, counts_dir=tmp_path)
+    sees = bearer(key_for(settings, "enrich", "inclusion"))
+    with calling(settings, "enrich") as client:
+        hidden, shown = ask(client, PATIENT), ask(client, PATIENT, sees)
     assert (value(hidden, "inclusion-groups-shown"), value(shown, "inclusion-groups-shown")) == (False, True)
     assert values(hidden, "inclusion-group") == values(hidden, "private-summary") == []
     assert value(value(shown, "inclusion-group"), "id") == "gypsy_roma_traveller"

@@ -24,7 +24,7 @@ from app.settings import Settings
 from examples.client import SECONDS, connect, enrich_or_none
 from examples.hl7v2 import mapping
 from tests.integration.running import free_port, serving
-from tests.service import calling
+from tests.service import bearer, calling, key_in
 from tests.starter_data import postcodes
 
 ROOT = Path(__file__).parents[2]
@@ -96,11 +96,13 @@ def service(starter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @pytest.fixture(scope="module")
-def running(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the service in a process of its own."""
+def running(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The address of the service in a process of its own, and a key to it."""
     counts = tmp_path_factory.mktemp("counts")
-    with serving(counts, IMDLENS_DATA_DIR=str(starter), IMDLENS_COUNTS_DIR=str(counts)) as (url, _):
-        yield url
+    environment = {"IMDLENS_DATA_DIR": str(starter), "IMDLENS_COUNTS_DIR": str(counts)}
+    key = key_in(counts, **environment)
+    with serving(counts, **environment) as (url, _):
+        yield url, key
 
 
 # ------------------------------------------------------------------------------------------------ HL7 v2
@@ -232,9 +234,11 @@ def test_what_is_to_be_written_back_is_in_every_answer() -> None:
 
 
 def test_the_commands_for_a_nightly_file_give_an_answer_for_each_line_and_count_each_contact_once(
-    running: str, tmp_path: Path
+    running: tuple[str, str], tmp_path: Path
 ) -> None:
-    commands = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)[0].replace("http://127.0.0.1:8080", running)
+    commands = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)[0].replace("http://127.0.0.1:8080", running[0])
+    (tmp_path / "key.header").write_text(f"Authorization: {bearer(running[1])['Authorization']}\n")
+    commands = commands.replace("/etc/imdlens/key.header", "key.header")
     records = [{"postcode": "NG1 1AA", "contact": {"event_id": f"night {i}"}} for i in range(3)]
     lines = [*map(json.dumps, records), '{"postcode": 1}', '{"postcode": "ZZ99 3VZ"}']
     (tmp_path / "extract.ndjson").write_text("\n".join(lines) + "\n")
@@ -290,21 +294,23 @@ def answering(*answers: Any) -> Iterator[tuple[str, list[Any]]]:
 
 
 @contextmanager
-def patient_client(url: str) -> Iterator[httpx.Client]:
+def patient_client(url: str, key: str = "a key") -> Iterator[httpx.Client]:
     """The example's client, given time: where an answer is expected, a slow machine is no fault."""
-    with connect(url) as client:
+    with connect(url, key) as client:
         client.timeout = httpx.Timeout(30)
         yield client
 
 
 def test_the_client_allows_300_milliseconds_and_asks_no_proxy() -> None:
-    with connect("http://127.0.0.1") as client:
+    with connect("http://127.0.0.1", "a key") as client:
         assert client.timeout == httpx.Timeout(0.3) == httpx.Timeout(SECONDS)
         assert not client.trust_env
 
 
-def test_the_client_gives_the_answer_of_the_running_service_and_a_second_call_is_not_counted(running: str) -> None:
-    with patient_client(running) as client:
+def test_the_client_gives_the_answer_of_the_running_service_and_a_second_call_is_not_counted(
+    running: tuple[str, str],
+) -> None:
+    with patient_client(*running) as client:
         first, again = (enrich_or_none(client, "NG1 1AA", {"specialty": "340"}, "twice") for _ in range(2))
         plain = enrich_or_none(client, None, None, "no contact")
     assert first is not None
@@ -314,18 +320,19 @@ def test_the_client_gives_the_answer_of_the_running_service_and_a_second_call_is
     assert (plain["postcode_status"], plain["counted_reason"]) == ("malformed", "no_contact")
 
 
-def test_a_retry_after_a_lost_answer_is_counted_once(running: str) -> None:
-    told = []
+def test_a_retry_after_a_lost_answer_is_counted_once(running: tuple[str, str]) -> None:
+    told: list[tuple[bool, str | None]] = []
+    url, proof = running[0], bearer(running[1])
 
     def relay(body: Any, key: str) -> tuple[int, dict[str, str], bytes]:
-        answer = httpx.post(f"{running}/v1/enrich", json=body, headers={"Idempotency-Key": key}, timeout=30)
+        answer = httpx.post(f"{url}/v1/enrich", json=body, headers={"Idempotency-Key": key, **proof}, timeout=30)
         told.append((answer.json()["counted"], answer.json()["counted_reason"]))
         return answer.status_code, {}, answer.content
 
     def lose(body: Any, key: str) -> None:
         relay(body, key)
 
-    with answering(lose, relay) as (url, _), patient_client(url) as client:
+    with answering(lose, relay) as (relayed, _), patient_client(relayed) as client:
         answer = enrich_or_none(client, "NG1 1AA", {"specialty": "320"}, "lost once")
     assert answer is not None
     assert answer["imd_decile"] == 3
@@ -333,7 +340,7 @@ def test_a_retry_after_a_lost_answer_is_counted_once(running: str) -> None:
 
 
 def test_where_nobody_listens_there_is_none_within_a_second() -> None:
-    with connect(f"http://127.0.0.1:{free_port()}") as client:
+    with connect(f"http://127.0.0.1:{free_port()}", "a key") as client:
         start = monotonic()
         assert enrich_or_none(client, "NG1 1AA", None, "nobody") is None
         assert monotonic() - start < 1
@@ -342,7 +349,7 @@ def test_where_nobody_listens_there_is_none_within_a_second() -> None:
 def test_a_server_that_never_answers_gives_none_and_is_not_asked_again() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
-        connect(f"http://127.0.0.1:{silent.getsockname()[1]}") as client,
+        connect(f"http://127.0.0.1:{silent.getsockname()[1]}", "a key") as client,
     ):
         assert enrich_or_none(client, "NG1 1AA", None, "silent") is None
         silent.accept()[0].close()

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from tests.integration.running import imdlens, serving
+from tests.service import key_in
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -17,10 +18,11 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_curl_of_the_readme_gives_the_answer_of_the_readme(tmp_path: Path) -> None:
-    command = next(b for b in blocks("sh") if b.startswith("curl"))
+    command = next(b for b in blocks("sh") if b.startswith("KEY="))
+    key = key_in(tmp_path)
     with serving(tmp_path) as (url, _):
-        words = shlex.split(command.replace("http://127.0.0.1:8080", url))
-        answer = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+        pasted = command.replace("http://127.0.0.1:8080", url).replace("imdl_…", key)
+        answer = json.loads(subprocess.run(["sh", "-c", pasted], capture_output=True, text=True, check=True).stdout)
     shown = json.loads(blocks("json")[0])
     shown.pop("…")
     assert answer.items() >= shown.items()
@@ -34,7 +36,7 @@ def test_every_make_target_and_command_that_the_readme_names_exists(tmp_path: Pa
     for line in "\n".join([*blocks("sh"), *guide]).splitlines():
         if run := re.search(r"(?:^|\s)imdlens (.*)", line):
             words = [w for w in shlex.split(run[1], comments=True) if re.fullmatch("[a-z]+", w)]
-            command = words[:2] if words[0] in ("data", "counts", "db") else words[:1]
+            command = words[:2] if words[0] in ("data", "counts", "db", "keys") else words[:1]
             shown = imdlens(*command, "--help", cwd=tmp_path)
             assert shown.returncode == 0, command
             for option in re.findall(r"--[a-z]+", line):

@@ -1,6 +1,7 @@
 """The command, run as a newcomer would."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from app.reference.releases import PROVENANCE_FILE, current_index
 from tests.integration import arcgis_server, test_fetch
 from tests.integration.running import imdlens, serving
+from tests.service import bearer, key_in
 from tests.unit.reference import official
 from tests.unit.reference.test_build import AREAS_2011, AREAS_2025
 
@@ -23,8 +25,6 @@ def test_it_lists_what_it_can_do(tmp_path: Path) -> None:
 
 def test_serve_starts_from_nothing_on_starter_data_and_says_so(tmp_path: Path) -> None:
     with serving(tmp_path) as (url, process):
-        answer = httpx.post(f"{url}/v1/enrich", json={"postcode": "NG1 1AA"})
-        assert answer.json()["imd_decile"] == 3
         assert httpx.get(f"{url}/readyz").json()["starter"] is True
         process.terminate()
         said = process.communicate(timeout=30)[0]
@@ -35,10 +35,36 @@ def test_serve_starts_from_nothing_on_starter_data_and_says_so(tmp_path: Path) -
     assert "NG1 1AA" in said  # the curl to paste
 
 
+def test_the_first_start_makes_one_key_and_prints_it_once(tmp_path: Path) -> None:
+    with serving(tmp_path, log=tmp_path / "first") as (url, _):
+        (key,) = set(re.findall(r"imdl_[\w-]{43}", (tmp_path / "first").read_text()))
+        answer = httpx.post(f"{url}/v1/enrich", json={"postcode": "NG1 1AA"}, headers=bearer(key))
+        assert answer.json()["imd_decile"] == 3
+    with serving(tmp_path, log=tmp_path / "second") as (url, _):
+        assert "imdl_" not in (tmp_path / "second").read_text()
+        assert httpx.get(f"{url}/v1/breakdowns", headers=bearer(key)).status_code == 200
+        assert httpx.get(f"{url}/v1/breakdowns").status_code == 401
+    files = (path for path in tmp_path.rglob("*") if path.is_file() and path.name != "first")
+    assert not [path for path in files if key.encode() in path.read_bytes()]
+
+
+def test_nobody_is_served_beyond_this_machine_before_there_is_a_key(tmp_path: Path, starter: Path) -> None:
+    environment = {"IMDLENS_DATA_DIR": str(starter), "IMDLENS_COUNTS_DIR": "counts"}
+    for host in ("0.0.0.0", "::", "192.0.2.1", "example.test"):
+        refused = imdlens("serve", "--host", host, "--port", "0", cwd=tmp_path, **environment)
+        assert (refused.returncode, "imdlens keys create" in refused.stderr) == (1, True), host
+    made = imdlens("keys", "create", "--name", "epr", "--scope", "enrich", cwd=tmp_path, **environment)
+    key = made.stdout.strip()
+    with serving(tmp_path, "--host", "0.0.0.0", **environment) as (url, _):
+        answer = httpx.post(f"{url}/v1/enrich", json={"postcode": "NG1 1AA"}, headers=bearer(key))
+    assert answer.json()["imd_decile"] == 3
+
+
 def test_serve_with_two_workers_answers(starter: Path, tmp_path: Path) -> None:
+    key = bearer(key_in(tmp_path, IMDLENS_DATA_DIR=str(starter)))
     with serving(tmp_path, "--workers", "2", IMDLENS_DATA_DIR=str(starter)) as (url, _):
         for _ in range(20):
-            assert httpx.post(f"{url}/v1/enrich", json={"postcode": "NG7 2UH"}).json()["imd_decile"] == 7
+            assert httpx.post(f"{url}/v1/enrich", json={"postcode": "NG7 2UH"}, headers=key).json()["imd_decile"] == 7
 
 
 def test_serve_on_a_named_folder_without_data_refuses_rather_than_start_on_starter_data(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from app.inequality.measures import ESP2013
 from tests.databases import opened
 from tests.integration.running import imdlens, serving
 from tests.sealed_store import fill
+from tests.service import bearer, key_in
 from tests.unit.counts.events import run as run_sql
 from tests.unit.counts.events import value
 
@@ -39,9 +40,11 @@ def test_the_demonstration_has_24_sealed_months_and_an_open_one(demo: Path) -> N
 
 
 def test_the_demonstration_shows_a_gradient_and_says_everywhere_that_it_is_invented(demo: Path) -> None:
+    key = bearer(key_in(demo, IMDLENS_DATA_DIR="here"))
+    table = "/v1/breakdowns/specialty_dna_quintile?period=2025-26&specialty=110"
     with serving(demo, IMDLENS_DATA_DIR="here") as (url, _):
-        body = httpx.get(f"{url}/v1/breakdowns/specialty_dna_quintile?period=2025-26&specialty=110").json()
-        listed = httpx.get(f"{url}/v1/breakdowns").json()["tables"]
+        body = httpx.get(f"{url}{table}", headers=key).json()
+        listed = httpx.get(f"{url}/v1/breakdowns", headers=key).json()["tables"]
     assert body["sentence"].startswith("SYNTHETIC DATA")
     assert all(row["synthetic"] for row in body["rows"])
     missed = {row["imd_quintile"]: row["value"] for row in body["rows"] if row["outcome"] == "did_not_attend"}
@@ -110,10 +113,12 @@ def test_published_tables_are_exported_as_csv_and_as_parquet_alike(demo: Path) -
 
 
 def test_a_contact_goes_from_the_door_to_the_store_and_out_in_the_exact_counts(tmp_path: Path) -> None:
+    key = bearer(key_in(tmp_path))
     with serving(tmp_path) as (url, _):
         for outcome in ("attended", "attended", "did_not_attend"):
             contact = {"specialty": "340", "outcome": outcome, "date": "2026-10-05"}
-            answer = httpx.post(f"{url}/v1/enrich", json={"postcode": "NG1 1AA", "contact": contact}).json()
+            asked = {"postcode": "NG1 1AA", "contact": contact}
+            answer = httpx.post(f"{url}/v1/enrich", json=asked, headers=key).json()
             assert answer["counted"] is True
         shown = imdlens("counts", "show", "--month", "2026-10", "--by", "outcome", "--json", cwd=tmp_path)
     rows = {row["value"]: row["n"] for row in json.loads(shown.stdout)["rows"]}
@@ -222,8 +227,9 @@ def test_serving_on_postgresql_refuses_an_old_schema_until_it_is_upgraded(tmp_pa
     assert refused.returncode == 1
     assert "imdlens db upgrade" in refused.stderr
     assert imdlens("db", "upgrade", cwd=tmp_path, **environment).returncode == 0
+    key = bearer(key_in(tmp_path, **environment))
     with serving(tmp_path, **environment) as (url, _):
-        answer = httpx.post(f"{url}/v1/enrich", json={"postcode": "NG1 1AA", "contact": {}}).json()
+        answer = httpx.post(f"{url}/v1/enrich", json={"postcode": "NG1 1AA", "contact": {}}, headers=key).json()
     assert answer["counted"] is True
 
 
@@ -264,8 +270,8 @@ def test_a_store_of_a_newer_version_stops_the_start_with_a_sentence(tmp_path: Pa
     assert (refused.returncode, "newer version" in refused.stderr) == (1, True)
 
 
-def test_care_is_answered_where_nothing_can_be_counted(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_hold_keys_and_counts_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "in-the-way").write_text("a file where the folder should be", "utf-8")
-    with serving(tmp_path, IMDLENS_COUNTS_DIR="in-the-way") as (url, _):
-        answer = httpx.post(f"{url}/v1/enrich", json={"postcode": "NG1 1AA", "contact": {}}).json()
-    assert (answer["imd_decile"], answer["counted_reason"]) == (3, "unavailable")
+    refused = imdlens("serve", "--port", "0", cwd=tmp_path, IMDLENS_COUNTS_DIR="in-the-way")
+    assert refused.returncode == 1
+    assert "IMDLENS_COUNTS_DIR must name a folder that can be written" in refused.stderr

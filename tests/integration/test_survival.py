@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError
 
 from tests.databases import Postgres, eventually, opened
 from tests.integration.running import free_port
+from tests.service import bearer, key_in
 from tests.unit.counts.events import value
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
@@ -100,6 +101,7 @@ class Load:
     """Clients that send contacts to any of the services, and retry the keyed ones until they are acknowledged."""
 
     urls: list[str]
+    key: str
     chance: random.Random
     sent: int = 0  # contacts without a key
     acknowledged: int = 0
@@ -109,7 +111,8 @@ class Load:
 
     async def run(self, disturb: Callable[[], Awaitable[None]]) -> None:
         limits = httpx.Limits(max_connections=CLIENTS * len(self.urls))
-        async with httpx.AsyncClient(timeout=10, limits=limits) as client, asyncio.TaskGroup() as group:
+        proof = bearer(self.key)
+        async with httpx.AsyncClient(timeout=10, limits=limits, headers=proof) as client, asyncio.TaskGroup() as group:
             for number in range(CLIENTS):
                 group.create_task(self._send(client, number))
             try:
@@ -207,8 +210,10 @@ def test_killing_workers_and_services_under_load_loses_and_doubles_nothing(
                 service.kill_worker(chance)
         await asyncio.sleep(0.5)
 
-    with running(Service(tmp_path, 2, **environment(starter, counts, url))) as (service,):
-        load = Load([service.url], chance)
+    named = environment(starter, counts, url)
+    key = key_in(tmp_path, **named)
+    with running(Service(tmp_path, 2, **named)) as (service,):
+        load = Load([service.url], key, chance)
         asyncio.run(load.run(disturb))
         check(load, url, [service])
 
@@ -237,8 +242,9 @@ def test_a_database_that_dies_under_two_hosts_loses_and_doubles_nothing(
         Service(tmp_path / name, **environment(starter, tmp_path / name / "counts", postgres_url))
         for name in ("one", "other")
     ]
+    key = key_in(tmp_path, **environment(starter, tmp_path, postgres_url))
     with running(*hosts) as services:
-        load = Load([service.url for service in services], chance)
+        load = Load([service.url for service in services], key, chance)
         asyncio.run(load.run(disturb))
         check(load, postgres_url, services)
     assert load.outcomes.get("spooled", 0) > 0
@@ -247,16 +253,19 @@ def test_a_database_that_dies_under_two_hosts_loses_and_doubles_nothing(
 def test_a_service_that_starts_while_the_database_is_away_answers_and_counts_later(
     postgres: Postgres, postgres_url: str, starter: Path, tmp_path: Path
 ) -> None:
-    load = Load([], random.Random(SEED))
+    named = environment(starter, tmp_path / "counts", postgres_url)
+    load = Load([], key_in(tmp_path, **named), random.Random(SEED))
 
     async def disturb() -> None:
         await asyncio.sleep(0.5)
         await asyncio.to_thread(postgres.bring_back)
         await asyncio.sleep(0.5)
 
+    with running(Service(tmp_path, **named)) as (before,):  # this host learns its callers
+        before.stop()
     postgres.take_away()
     try:
-        with running(Service(tmp_path, **environment(starter, tmp_path / "counts", postgres_url))) as services:
+        with running(Service(tmp_path, **named)) as services:
             load.urls.append(services[0].url)
             asyncio.run(load.run(disturb))
             check(load, postgres_url, services)

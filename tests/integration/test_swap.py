@@ -15,6 +15,7 @@ from app.reference.build import BuildOptions, BuildReport, build
 from app.reference.manifest import manifest, packaged_data
 from app.reference.releases import current_index, publish, rollback
 from tests.integration.running import serving
+from tests.service import bearer, key_in
 
 
 def write(made: Path, starter: bool = True) -> BuildReport:
@@ -38,7 +39,7 @@ def test_two_releases_swapped_under_load_drop_nothing_and_never_mix(tmp_path: Pa
     async def run(url: str) -> list[set[str]]:
         until: list[bool] = []
         seen: list[set[str]] = []
-        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=30, headers=key) as client:
             asking = [asyncio.create_task(ask(client, until, seen)) for _ in range(4)]
             for _ in range(6):
                 await asyncio.sleep(0.4)
@@ -48,6 +49,7 @@ def test_two_releases_swapped_under_load_drop_nothing_and_never_mix(tmp_path: Pa
         return seen
 
     environment = {"IMDLENS_DATA_DIR": str(folder), "IMDLENS_DATA_POLL_SECONDS": "0.1"}
+    key = bearer(key_in(tmp_path, **environment))
     with serving(tmp_path, "--workers", "2", **environment) as (url, _):
         seen = asyncio.run(run(url))
     assert len(seen) > 20
