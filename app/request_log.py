@@ -72,9 +72,9 @@ class RequestLog:
             "trace_id": exchange.trace.trace_id if exchange.trace else None,
         }
         line = to_json(fields) + b"\n"
-        logs.write(line)
         if self.audit is not None and door is not None and door.kind in _AUDITED:
-            self.audit.write(line)
+            self.audit.write(line)  # first: the other may be read by nobody
+        logs.write(line)
 
 
 class AuditFile:
