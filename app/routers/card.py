@@ -82,7 +82,7 @@ async def make(request: Request) -> Response:
 
 @router.get("/card/{sealed}", include_in_schema=False)
 async def show(request: Request, sealed: str) -> Response:
-    """The card behind a link, for 15 minutes after it was made. That it was opened is not recorded."""
+    """The card behind a link, for 15 minutes after it was made. Whose it is stands in no record of ours."""
     try:
         content = token.open_token(sealed, card_secrets_of(request), time.time())
         view = view_of(content, rules_of(request))
