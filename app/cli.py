@@ -92,10 +92,11 @@ def _add_counts() -> None:
 
 def _foreseen() -> tuple[type[Exception], ...]:
     from app import cli_access, cli_counts
+    from app.access.access_file import AccessFileError
     from app.database import DatabaseError
     from app.tracing import TracingError
 
-    own = (*cli_access.FORESEEN, *cli_counts.FORESEEN, TracingError)
+    own = (AccessFileError, *cli_access.FORESEEN, *cli_counts.FORESEEN, TracingError)
     return (ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, DatabaseError, *own)
 
 
@@ -123,6 +124,7 @@ def serve(
     import uvicorn
 
     from app import logs, tracing
+    from app.access.tokens import TokenReader
 
     settings = read_settings()
     tracing.check(settings.otlp_endpoint)
@@ -135,6 +137,8 @@ def serve(
             " Any other is `not_found`.[/]\nTo load the whole country: [bold]imdlens data fetch[/], or"
             " [bold]imdlens data build FOLDER[/] with the official files."
         )
+    if settings.access_file:
+        TokenReader.read(settings.access_file)
     read_rules(settings)  # once, and in one sentence, before workers would each fail at it
     _check_counting(settings)
     _check_audit(settings)
@@ -158,6 +162,7 @@ def serve(
             access_log=False,  # a URL could hold what it should not
             log_config=logs.CONFIG,
             server_header=False,
+            proxy_headers=False,  # the peer stays who it is: of what proxies say, only listed ones are believed
             timeout_graceful_shutdown=20,
         )
 
@@ -216,7 +221,7 @@ def _first_key(settings: Settings, *, here: bool) -> str | None:
         known = key_store.listed(engine)
         if not known and here and not settings.database_url:
             return key_store.create(engine, key_hasher(settings), "local", _LOCAL_SCOPES, _LOCAL_DAYS, by=who())
-        if not here and not key_store.any_good(engine):
+        if not here and not settings.access_file and not key_store.any_good(engine):
             _fail("Nobody could ask: make a key first, by imdlens keys create --name NAME --scope enrich")
         engine.dispose()
     except (DatabaseAwayError, SQLAlchemyError, OSError):

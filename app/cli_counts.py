@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, select
 
 from app.cli_access import who
 from app.counting import engine_of, open_store, publisher
-from app.counts import exact, periods
+from app.counts import exact, feedback, periods
 from app.counts.published import NotPublishedError, PublishedTables, as_csv
 from app.counts.schema import host, population
 from app.counts.seal import Sealed, SealError, declare_units, months_due, seal
@@ -73,6 +73,14 @@ def _db() -> None:
 
 
 # ------------------------------------------------------------------------------------------- show
+
+
+@counts.command("feedback")
+def show_feedback(as_json: Json = False) -> None:
+    """How many CDS Hooks cards were accepted and overridden, by month and service."""
+    engine = open_store(read_settings())
+    _print(feedback.read(engine), as_json, "CDS Hooks cards, by what clinicians did with them.")
+    engine.dispose()
 
 
 @counts.command()

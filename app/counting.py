@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from secrets import token_bytes
 from typing import Any, Final, TypeVar
 
@@ -10,10 +10,12 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.access.keys import KeyHasher
+from app.counts import feedback
 from app.counts.disclosure import Rule
 from app.counts.exact import NotSealedError, read_exact
 from app.counts.intake import Intake
 from app.counts.ledger import Ledger
+from app.counts.periods import month_of, today
 from app.counts.published import Chosen, PublishedTables
 from app.counts.schema import store_fact
 from app.counts.seal import Publisher
@@ -145,7 +147,7 @@ class StoreAwayError(Exception):
 
 
 class Counts:
-    """What doors may read of the store: published tables, and exact counts on record."""
+    """What doors may ask of the store: published tables, exact counts on record, and to add feedback on cards."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -166,13 +168,17 @@ class Counts:
         except NotSealedError:
             return None
 
+    def add_feedback(self, service: str, outcomes: Mapping[str, int]) -> None:
+        """Add what became of CDS Hooks cards to this month. StoreAwayError when that cannot be written now."""
+        self._ask(lambda engine: feedback.add(engine, month_of(today()), service, outcomes))
+
     def _ask(self, question: Callable[[Engine], _T]) -> _T:
         try:
             if self._engine is None:
                 self._engine = open_engine(database_url(self._settings))  # a door makes no folder
             return question(self._engine)
         except (SQLAlchemyError, DatabaseError) as error:
-            log.error("the store of counts cannot be read: %s", type(error).__name__)
+            log.error("the store of counts cannot be used: %s", type(error).__name__)
             raise StoreAwayError from None
 
     def close(self) -> None:

@@ -37,6 +37,9 @@ DOORS: Final = (
     Door("card_make", "POST", "/card", "enrich", "page"),
     Door("card", "GET", "/card/{sealed}", None, "page"),  # the link itself is the key, for 15 minutes
     Door("ask", "GET", "/", "enrich", "page"),
+    Door("sign_in_page", "GET", "/sign-in", None, "page"),
+    Door("sign_in", "POST", "/sign-in", None, "page"),
+    Door("sign_out", "POST", "/sign-out", None, "page"),
     Door("cds_discovery", "GET", "/cds-services", None, "open"),
     # A prefetched Patient may hold a photo.
     Door("cds_context", "POST", "/cds-services/deprivation-context", "enrich", "data", "batch"),
@@ -56,6 +59,9 @@ DOORS: Final = (
     Door("docs", "GET", "/docs", None, "open"),
     Door("static", "GET", "/static/{path:path}", None, "open"),
 )
+
+HOOKS: Final = frozenset({"cds_context", "cds_offers", "cds_feedback"})
+"""Doors at which an EPR proves who it is by a token for the one call."""
 
 _HOLE: Final = re.compile(r"\\\{([a-z_]+)(:path)?\\\}")
 

@@ -34,6 +34,7 @@ class Exchange:
         "request_id",
         "shown_id",
         "trace",
+        "user",
     )
 
     def __init__(self, request_id: bytes) -> None:
@@ -45,6 +46,8 @@ class Exchange:
         self.caller: Caller | None = None
         self.key_id: str | None = None
         """The key that the caller's proof rests on, where it rests on one."""
+        self.user: str | None = None
+        """A keyed hash of the user whom a listed proxy vouched for; the name itself is noted nowhere."""
         self.records = 0
         self.contacts: dict[str, int] | None = None
         """How many contacts became what, where there were any."""

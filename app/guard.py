@@ -11,9 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.access import Access, Proof
 from app.access.keys import PREFIX, KeysAwayError
-from app.doors import DOORS, Door, Doors
+from app.access.spent import SpentAwayError
+from app.doors import DOORS, HOOKS, Door, Doors
 from app.errors import Problem
 from app.exchange import exchange_of
+from app.page_doors import is_browser, visit_of, with_pages
 
 _PREFIX: Final = PREFIX.encode()
 _NO_KEY: Final = {"WWW-Authenticate": "Bearer"}
@@ -35,13 +37,14 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
         try:
-            proof = self._pass(scope)
+            proof = await self._pass(scope)
         except Problem as problem:
-            await problem.response(scope["path"])(scope, receive, send)
+            await problem.response(scope["path"])(scope, receive, _as_read(scope, send))
             return
+        send = _as_read(scope, send)
         await self.app(scope, receive if proof is None else _rechecked(receive, proof, _access_of(scope)), send)
 
-    def _pass(self, scope: Scope) -> Proof | None:
+    async def _pass(self, scope: Scope) -> Proof | None:
         """The proof of the caller; None at a door where nobody is asked. A Problem where the door stays closed."""
         exchange = exchange_of(scope)
         exchange.door = door = self._door(scope)
@@ -50,9 +53,9 @@ class Guard:
         if _PREFIX in unquote_to_bytes(scope["query_string"]):  # an address is kept where a key must not be
             raise Problem(401, headers=_NO_KEY)
         try:
-            proof = _proof(scope)
-        except KeysAwayError:
-            raise Problem(503, "Nobody can say now which keys are good.", headers={"Retry-After": "5"}) from None
+            proof = _browser(scope) if is_browser(scope, door) else await _proof(scope, door)
+        except (KeysAwayError, SpentAwayError):
+            raise Problem(503, "Nobody can say now who may ask.", headers={"Retry-After": "5"}) from None
         if proof is None:
             raise Problem(401, headers=_NO_KEY)
         exchange.caller, exchange.key_id = proof.caller, proof.key_id
@@ -77,14 +80,32 @@ def _access_of(scope: Scope) -> Access:
     return access
 
 
-def _proof(scope: Scope) -> Proof | None:
+async def _proof(scope: Scope, door: Door) -> Proof | None:
     sent = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(sent) != 1:  # with two, another reader before us may have believed the other
         return None
     scheme, _, credential = sent[0].partition(b" ")
     if scheme.lower() != b"bearer":
         return None
-    return _access_of(scope).bearer(credential.strip())
+    access = _access_of(scope)
+    if door.name in HOOKS:
+        return await access.hook(credential.strip(), scope["path"])
+    return access.bearer(credential.strip())
+
+
+def _browser(scope: Scope) -> Proof | None:
+    """The proof of a browser at a page. A cookie or a proxy's word is looked for at no other door."""
+    visit = visit_of(scope)
+    if visit is None:
+        return None
+    exchange_of(scope).user = visit.user
+    return visit.proof
+
+
+def _as_read(scope: Scope, send: Send) -> Send:
+    """Problems as pages, for browsers."""
+    door = exchange_of(scope).door
+    return with_pages(scope, send) if door is not None and is_browser(scope, door) else send
 
 
 def _rechecked(receive: Receive, proof: Proof, access: Access) -> Receive:

@@ -24,8 +24,11 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from starlette.responses import HTMLResponse, Response
 
 from app.access.access import Access
+from app.access.browsers import Browsers
 from app.access.keeper import KeyKeeper
 from app.access.keys import KeyRing
+from app.access.spent import SpentTokens
+from app.access.tokens import TokenReader
 from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
 from app.contract.card import CardLink
 from app.contract.cds_hooks import (
@@ -51,8 +54,9 @@ from app.limits import BodyLimit
 from app.logs import watch_loop
 from app.metrics import Metrics
 from app.pages.card import STATIC
+from app.proxies import Proxies
 from app.request_log import AuditFile, RequestLog
-from app.routers import breakdowns, card, cds_hooks, enrich, fhir, platform
+from app.routers import breakdowns, card, cds_hooks, enrich, fhir, platform, sign_in
 from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
 from app.tracing import Tracing
@@ -109,6 +113,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The service, ready to be served; nothing is opened until it starts."""
     settings = settings or read_settings()
     rules = read_rules(settings)
+    tokens = TokenReader.read(settings.access_file) if settings.access_file else None
     current = CurrentRelease(settings.data_dir, rules)
     metrics, tracing = Metrics(), Tracing(settings.otlp_endpoint)
     audit = AuditFile(settings.audit_file) if settings.audit_file else None
@@ -125,7 +130,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ring, kept = KeyRing(key_hasher(settings)), settings.counts_folder / "keys.json"
         keeper = KeyKeeper(ring, lambda: engine_of(settings), kept)
         await asyncio.to_thread(keeper.start)
-        app.state.access = Access(ring)
+        spent = SpentTokens(lambda: engine_of(settings))
+        app.state.access = access = Access(ring, tokens, spent)
+        app.state.browsers = _browsers(settings, ring, app.state.card_secrets)
         if rules.book.signposts.expired(today()):
             log.warning("some signposts are past their review date and are not shown: imdlens signposts check")
         settle()
@@ -133,6 +140,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             asyncio.create_task(current.watch(settings.data_poll_seconds)),
             asyncio.create_task(metrics.keep(lambda: Health(app.state).readings())),
         ]
+        if tokens:
+            watches.append(asyncio.create_task(tokens.watch()))
         yield
         for watch in watches:
             watch.cancel()
@@ -142,6 +151,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await app.state.intake.stop()
             app.state.intake = None
         await asyncio.to_thread(keeper.stop)
+        access.close()
         app.state.counts.close()
         await asyncio.to_thread(tracing.stop)
         metrics.stop()
@@ -165,6 +175,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings, app.state.rules, app.state.current = settings, rules, current
     app.state.intake, app.state.counts, app.state.access = None, Counts(settings), None
     app.state.metrics, app.state.audit = metrics, audit
+    app.state.browsers = None
     add_handlers(app)
     app.add_middleware(BodyLimit, most={"record": settings.max_body_bytes, "batch": settings.max_batch_bytes})
     app.add_middleware(Guard)
@@ -175,12 +186,25 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(enrich.router)
     app.include_router(breakdowns.router)
     app.include_router(card.router)
+    app.include_router(sign_in.router)
     app.include_router(cds_hooks.router)
     app.include_router(fhir.router)
     app.include_router(platform.router)
     _add_docs(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _browsers(settings: Settings, ring: KeyRing, secrets: list[bytes]) -> Browsers:
+    """Who tells browsers apart, as the settings want it."""
+    return Browsers(
+        ring,
+        secrets,
+        public_url=settings.public_url,
+        proxies=Proxies(settings.proxies),
+        identity_header=settings.identity_header,
+        identity_scopes=frozenset(settings.identity_scopes.split()),
+    )
 
 
 class _Kept(StaticFiles):

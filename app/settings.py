@@ -4,11 +4,20 @@ import os
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.proxies import Proxies
+
 DEFAULT_DATA_DIR: Final = Path("imdlens-data")
+
+# Headers that mean something else: anyone's request has them.
+_NO_IDENTITY: Final = frozenset(
+    {"authorization", "cookie", "host", "origin", "referer", "user-agent", "forwarded", "via"}
+    | {f"x-forwarded-{what}" for what in ("for", "host", "port", "proto", "server")}
+)
+_IDENTITY_SCOPES: Final = frozenset({"enrich", "area", "inclusion", "breakdowns"})
 
 
 class UnknownSettingError(Exception):
@@ -101,6 +110,11 @@ class Settings(BaseSettings):
         description="Which pages may show a card in a frame, as `frame-ancestors` of a content security policy: the"
         " address of the EPR's web application. A browser that opens the card by itself needs nothing here.",
     )
+    access_file: Path | None = Field(
+        None,
+        description="File that names who may send signed tokens instead of keys: an identity provider's clients,"
+        " systems that sign for themselves, EPRs that sign each CDS Hooks call. Read again when it changes.",
+    )
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*$",
@@ -140,6 +154,45 @@ class Settings(BaseSettings):
         pattern=r"^([0-9a-f]{7,64})?$",
         description="The commit that this was built from, for `/_status`. Set when an image is built.",
     )
+    proxies: str = Field(
+        "",
+        description="Addresses or networks of the proxies whose word is taken, separated by spaces: for `https` in"
+        " X-Forwarded-Proto, and for the user in `IMDLENS_IDENTITY_HEADER`. Whatever connects from them can say that.",
+    )
+    identity_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z][A-Za-z0-9-]*$",
+        description="Header in which a listed proxy names its user, such as `X-Remote-User`: who has one may open"
+        " pages without a key. The proxy must remove it from what comes to it.",
+    )
+    identity_scopes: str = Field(
+        "enrich breakdowns",
+        description="What users of a listed proxy may do on pages, separated by spaces: of `enrich`, `area`,"
+        " `inclusion` and `breakdowns`.",
+    )
+
+    @field_validator("proxies")
+    @classmethod
+    def _is_a_list_of_addresses(cls, value: str) -> str:
+        Proxies(value)
+        return value
+
+    @field_validator("identity_header")
+    @classmethod
+    def _names_a_user_by_a_proxy(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value and value.lower() in _NO_IDENTITY:
+            raise PydanticCustomError("not_an_identity", "must be a header that names a user")
+        if value and not others.data.get("proxies"):
+            raise PydanticCustomError("no_proxy", "needs IMDLENS_PROXIES: nobody else is believed")
+        return value
+
+    @field_validator("identity_scopes")
+    @classmethod
+    def _are_scopes_of_pages(cls, value: str) -> str:
+        # An exact count must be on record with a name, and operations are for those who hold a key for them.
+        if not value.split() or not set(value.split()) <= _IDENTITY_SCOPES:
+            raise PydanticCustomError("not_a_scope", "must be of enrich, area, inclusion and breakdowns")
+        return value
 
     @field_validator("suppress_up_to")
     @classmethod

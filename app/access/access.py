@@ -1,12 +1,15 @@
 """Proof of who calls: from what a request carries to a caller."""
 
+import asyncio
 import time
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from app.access.caller import Caller
 from app.access.keys import PREFIX, KeyRing
+from app.access.spent import SpentTokens
+from app.access.tokens import TokenError, TokenReader, is_jwt
 
-_PREFIX = PREFIX.encode()
+_PREFIX: Final = PREFIX.encode()
 
 
 class Proof(NamedTuple):
@@ -21,14 +24,38 @@ class Proof(NamedTuple):
 
 
 class Access:
-    """Everything that a worker needs to tell who calls."""
+    """Everything that a worker needs to tell who calls. `tokens` where an access file names who may send them."""
 
-    def __init__(self, ring: KeyRing) -> None:
-        self.ring = ring
+    def __init__(self, ring: KeyRing, tokens: TokenReader | None, spent: SpentTokens) -> None:
+        self.ring, self.tokens, self._spent = ring, tokens, spent
 
     def bearer(self, credential: bytes) -> Proof | None:
         """Who sends this after `Authorization: Bearer`; None where it proves nothing. KeysAwayError."""
-        if not credential.startswith(_PREFIX):
-            return None
-        found = self.ring.caller(credential, time.time(), time.monotonic())
-        return Proof(*found) if found else None
+        if credential.startswith(_PREFIX):
+            found = self.ring.caller(credential, time.time(), time.monotonic())
+            return Proof(*found) if found else None
+        if self.tokens and is_jwt(credential):
+            try:
+                return Proof(self.tokens.caller(credential, time.time()))
+            except TokenError:
+                return None
+        return None
+
+    async def hook(self, credential: bytes, path: str) -> Proof | None:
+        """The same at the doors of CDS Hooks, where an EPR may send a token for this one call. SpentAwayError."""
+        if self.tokens is None or not is_jwt(credential):
+            return self.bearer(credential)
+        # In a thread: checking a signature of theirs takes a millisecond, and the database takes more.
+        return await asyncio.to_thread(self._spend, self.tokens, credential, path)
+
+    def _spend(self, tokens: TokenReader, credential: bytes, path: str) -> Proof | None:
+        try:
+            token = tokens.hook(credential, path, time.time())
+        except TokenError as error:
+            # Of an issuer that is no EPR: it may be a token for every door.
+            return self.bearer(credential) if error.reason == "issuer" else None
+        return Proof(token.caller) if self._spent.spend(token) else None
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._spent.close()

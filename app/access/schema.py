@@ -1,4 +1,4 @@
-"""The tables of access: keys, their version, spent tokens, and what became of cards."""
+"""The tables of access: keys, their version, and spent tokens."""
 
 from typing import Final
 
@@ -37,15 +37,5 @@ spent_token = Table(
     Column("hash", String(64), primary_key=True),
     Column("expires_at", _MOMENT, nullable=False, index=True),
     comment="Hashes of CDS Hooks tokens that were used, until they expire: each is good for one call.",
-    sqlite_with_rowid=False,
-)
-card_feedback = Table(
-    "card_feedback",
-    metadata,
-    Column("month", String(7), primary_key=True),
-    Column("service", String(40), primary_key=True),
-    Column("outcome", String(10), primary_key=True),  # accepted, overridden
-    Column("n", BigInteger, nullable=False),
-    comment="CDS Hooks cards accepted and overridden, by month. No patient, no user, no words.",
     sqlite_with_rowid=False,
 )

@@ -78,7 +78,7 @@ class AppointmentBookRequest(_HookRequest):
 
 
 class CdsFeedbackEntry(_Received):
-    """What became of one card. Suggestions, reasons and comments are dropped unread."""
+    """What became of one card. Its outcome is counted; suggestions, reasons and comments are dropped unread."""
 
     card: str = Field(description="The card's `uuid`.")
     outcome: Literal["accepted", "overridden"]
@@ -110,7 +110,7 @@ class CdsFeedback(_Received):
 
 
 class CdsFeedbackAnswer(BaseModel):
-    """The feedback was understood. Its outcomes are counted; nothing else of it is kept."""
+    """The feedback was counted."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}]})
 

@@ -225,3 +225,13 @@ exact_read = Table(
     Column("by", String(40), nullable=False),
     comment="Who read exact counts, and when. No patient.",
 )
+card_feedback = Table(
+    "card_feedback",
+    metadata,
+    _month(),
+    Column("service", String(40), primary_key=True),
+    Column("outcome", String(10), primary_key=True),  # accepted, overridden
+    _n(),
+    comment="CDS Hooks cards accepted and overridden, by month. No patient, no user, no words.",
+    sqlite_with_rowid=False,
+)

@@ -8,12 +8,12 @@ reads the same on every card: that it is there says nothing.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from app.pages.rendering import render
+from app.pages.sign_in import Visitor
 
 Field = Literal["postcode", "specialty", "age"]
 
@@ -104,44 +104,29 @@ class CardView:
 
 def render_card(view: CardView) -> bytes:
     """The card's page, to be served at `card/{token}`."""
-    return _render("card.html", static=_ABOVE, view=view)
+    return render("card.html", static=_ABOVE, view=view)
 
 
-def render_ask(wrong: Field | None = None, *, is_demonstration: bool = False) -> bytes:
+def render_ask(wrong: Field | None = None, *, is_demonstration: bool = False, visitor: Visitor | None = None) -> bytes:
     """The page to try a postcode on. `wrong`: the field that could not be used; what was typed is never shown again."""
     problem = PROBLEMS[wrong] if wrong else None
-    return _render("ask.html", static=_BESIDE, problem=problem, field=wrong, is_demonstration=is_demonstration)
+    return render(
+        "ask.html", static=_BESIDE, problem=problem, field=wrong, is_demonstration=is_demonstration, visitor=visitor
+    )
 
 
 def render_gone() -> bytes:
     """What stands in a card's place when its time is over."""
-    return _render("notice.html", static=_ABOVE, title=TOO_OLD, text="A card stays open for 15 minutes.")
+    return render("notice.html", static=_ABOVE, title=TOO_OLD, text="A card stays open for 15 minutes.")
 
 
 def render_not_found() -> bytes:
     """What stands in a card's place when there is none at this address."""
-    return _render(
+    return render(
         "notice.html",
         static=_ABOVE,
         title="There is no card here.",
         text="The address may have been cut short. Open the card again from the record.",
-    )
-
-
-def _render(template: str, **values: object) -> bytes:
-    # A lone surrogate cannot be sent; one odd sign must not cost the whole card.
-    return _pages().get_template(template).render(values).encode("utf-8", "replace")
-
-
-@lru_cache(maxsize=1)
-def _pages() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
     )
 
 

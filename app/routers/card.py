@@ -2,12 +2,10 @@
 
 import time
 from datetime import UTC, datetime
-from typing import Final
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import RedirectResponse
 
 from app.card import pack, view_of
 from app.context.core20plus5 import read_age, read_specialty
@@ -19,17 +17,17 @@ from app.enrichment import Enrichment, Question, enrich
 from app.errors import Problem
 from app.exchange import exchange_of
 from app.lookup.index import Index
+from app.page_doors import FORM, above, page
 from app.pages import token
 from app.pages.card import PROBLEMS, Field, render_ask, render_card, render_gone, render_not_found
+from app.pages.sign_in import render_not_from_here
 from app.routers.enrich import read_record
+from app.routers.forms import Fields, ForeignFormError, read_form, visitor_of
 from app.routers.json_body import media_type, read_json
 from app.routers.state import card_secrets_of, current_of, index_of, may_see_groups, rules_of, settings_of
+from app.sealing import BadTokenError, ExpiredTokenError
 
 router = APIRouter(tags=["card"])
-
-_FORM: Final = "application/x-www-form-urlencoded"
-_MOST_FIELDS: Final = 8
-
 
 # Pages are for browsers: they are not in the API's document, and their errors are pages too.
 
@@ -39,7 +37,8 @@ async def ask(request: Request, problem: str | None = None) -> Response:
     """A page where a postcode can be typed, to see the card that a clinician would."""
     wrong = next((field for field in PROBLEMS if field == problem), None)
     index = current_of(request).index
-    return _page(request, render_ask(wrong, is_demonstration=index is not None and index.release.starter))
+    shown = render_ask(wrong, is_demonstration=index is not None and index.release.starter, visitor=visitor_of(request))
+    return _page(request, shown)
 
 
 @router.post(
@@ -62,13 +61,16 @@ async def make(request: Request) -> Response:
     relative to this door, so that it holds behind any proxy.
     """
     kind = media_type(request)
-    if kind == _FORM:
-        asked = _form(await request.body())
+    if kind == FORM:
+        try:
+            asked = _question(await read_form(request))
+        except ForeignFormError:
+            return page(request.scope, render_not_from_here(above(request.scope)), 403)
         # Back to the page to try, so that what was typed is in no page that can be opened again.
         where = _seal(request, asked)[0] if isinstance(asked, Question) else f"./?problem={asked}"
         return RedirectResponse(where, 303)
     if kind != "application/json":
-        raise Problem(415, f"Send application/json or {_FORM}.")
+        raise Problem(415, f"Send application/json or {FORM}.")
     try:
         record = read_record(read_json(await request.body()))
     except ValueError:
@@ -86,9 +88,9 @@ async def show(request: Request, sealed: str) -> Response:
     try:
         content = token.open_token(sealed, card_secrets_of(request), time.time())
         view = view_of(content, rules_of(request))
-    except token.ExpiredTokenError:
+    except ExpiredTokenError:
         return _page(request, render_gone(), 410)
-    except (token.BadTokenError, ValueError):
+    except (BadTokenError, ValueError):
         return _page(request, render_not_found(), 404)
     exchange_of(request.scope).records = 1
     return _page(request, render_card(view))
@@ -109,12 +111,8 @@ def sealed_link(request: Request, question: Question, answer: Enrichment, index:
     return f"card/{token.seal(content, card_secrets_of(request), time.time())}"
 
 
-def _form(body: bytes) -> Question | Field:
+def _question(fields: Fields) -> Question | Field:
     """What was typed, or the field that cannot be used. A field sent twice is two patients: neither is taken."""
-    try:
-        fields = parse_qs(body.decode("utf-8"), max_num_fields=_MOST_FIELDS, errors="strict")
-    except ValueError:
-        return "postcode"
     if twice := [name for name in PROBLEMS if len(fields.get(name, ())) > 1]:
         return twice[0]
     typed = {name: fields.get(name, [""])[0].strip() for name in PROBLEMS}
@@ -129,9 +127,5 @@ def _form(body: bytes) -> Question | Field:
 
 
 def _page(request: Request, html: bytes, status: int = 200) -> Response:
-    """A page that asks nobody else for anything, runs no script, and stands only in frames that the settings name."""
-    policy = (
-        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
-        f"frame-ancestors {settings_of(request).card_frame_ancestors}"
-    )
-    return HTMLResponse(html, status, {"Content-Security-Policy": policy})
+    """A page that may stand in frames of the record."""
+    return page(request.scope, html, status, settings_of(request).card_frame_ancestors)

@@ -1,5 +1,7 @@
-"""`/cds-services`: CDS Hooks 2.0. Nothing is counted here, and nothing of a request is kept."""
+"""`/cds-services`: CDS Hooks 2.0. No contact is counted here, and nothing of a request is kept."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import uuid4
@@ -16,6 +18,7 @@ from app.contract.cds_hooks import (
     PatientViewRequest,
 )
 from app.contract.problems import problems
+from app.counting import StoreAwayError
 from app.counts.periods import today
 from app.enrichment import enrich
 from app.errors import Problem
@@ -23,7 +26,7 @@ from app.exchange import exchange_of
 from app.interop import cds_hooks
 from app.routers.card import sealed_link
 from app.routers.json_body import StrictRoute
-from app.routers.state import index_of, rules_of, settings_of
+from app.routers.state import counts_of, index_of, rules_of, settings_of
 
 PREFIX = "/cds-services"
 
@@ -96,10 +99,15 @@ async def feedback(
     ],
     sent: Annotated[CdsFeedback, Body()],
 ) -> Response:
-    """Count what was done with cards, and forget the rest: free text, reasons and times are not kept."""
+    """Add to two counts by month: cards accepted, and cards overridden. Reasons and comments are dropped unread."""
     if service_id not in {service.id for service in cds_hooks.SERVICES}:
         raise Problem(404)
     exchange_of(request.scope).feedback = (service_id, tuple(entry.outcome for entry in sent.feedback))
+    if outcomes := Counter[str](entry.outcome for entry in sent.feedback):
+        try:
+            await asyncio.to_thread(counts_of(request).add_feedback, service_id, outcomes)
+        except StoreAwayError:
+            raise Problem(503, "Feedback cannot be counted now.", headers={"Retry-After": "5"}) from None
     return Response(b"{}", media_type="application/json")
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from app.settings import Settings
 from tests.integration.running import serving
+from tests.service import key_for
 
 expect.set_options(timeout=30_000)
 
@@ -18,6 +20,12 @@ def service(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """The address of a running service on starter data."""
     with serving(tmp_path_factory.mktemp("service"), IMDLENS_DATA_DIR=str(starter)) as (url, _):
         yield url
+
+
+@pytest.fixture(scope="module")
+def key(starter: Path) -> str:
+    """A key of that service."""
+    return key_for(Settings(data_dir=starter), "enrich", "breakdowns", name="browser-tests")
 
 
 @pytest.fixture(scope="module")

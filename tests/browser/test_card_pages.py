@@ -15,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from app.pages.card import STATIC, render_ask, render_card, render_gone, render_not_found
+from app.pages.sign_in import Visitor, render_sign_in
 from tests.unit.pages.views import FULL, VIEWS
 
 PREFIX = "/trust/lens"
@@ -22,6 +23,9 @@ POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'no
 WIDTHS = (320, 768, 1280)
 PAGES = {f"card/{name}": render_card(view) for name, view in VIEWS.items()} | {
     "card": render_ask(),
+    "sign-in": render_sign_in("", "ask"),
+    "card/sign-in": render_sign_in("../", "ask", problem="wrong", notice="over"),
+    "": render_ask(visitor=Visitor("a" * 40, "0" * 64)),
     "card/gone": render_gone(),
     "card/none": render_not_found(),
 }

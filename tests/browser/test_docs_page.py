@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.service import bearer
+
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)])
 def test_the_docs_page_shows_every_door_and_asks_no_third_party(
@@ -26,8 +28,8 @@ def test_the_docs_page_shows_every_door_and_asks_no_third_party(
     page.close()
 
 
-def test_a_postcode_can_be_tried_from_the_page(browser: Browser, service: str) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+def test_a_postcode_can_be_tried_from_the_page(browser: Browser, service: str, key: str) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, extra_http_headers=bearer(key))
     page.goto(f"{service}/docs")
     door = page.locator("#operations-enrichment-enrich_one_v1_enrich_post")
     door.locator(".opblock-summary-control").click()

@@ -10,11 +10,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from app.settings import Settings
 from tests.browser.test_card_pages import AXE, WIDTHS, Watch, overflow
+from tests.browser.test_sign_in_pages import sign_in
 from tests.integration.running import serving
+from tests.service import bearer, key_for
 from tests.unit.context.rule_folders import changed, with_lines
 
-KEY = "a key that shows groups"
 SIGNALS = {"snomed": ["32911000", "191816009", "204331000000107"], "travel_support_required": True}
 STATES: dict[str, dict[str, Any]] = {
     "decile 1": {"postcode": "BH1 4AE", "contact": {"specialty": "340", "age": 54}},
@@ -38,7 +40,19 @@ STATES: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def service(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def settings(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Where this service counts, and so where its keys are."""
+    return Settings(data_dir=starter, counts_dir=tmp_path_factory.mktemp("counts"))
+
+
+@pytest.fixture(scope="module")
+def key(settings: Settings) -> str:
+    """A key of this service, for whoever may see groups."""
+    return key_for(settings, "enrich", "inclusion")
+
+
+@pytest.fixture(scope="module")
+def service(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service with the longest directory entries that are taken, leads, resources and places."""
     local = tmp_path_factory.mktemp("local")
     address = "https://www.example.org/a-rather-long-address/of-a-service-that-helps"
@@ -57,10 +71,9 @@ def service(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         file.write(f'\n[[resource]]\ntitle = "Our plan for health inequalities"\nurl = "{address}"\n')
     with_lines(local, "places.csv", "NG5 1PB,hospital,ODS,2026-01-01", "NG5 1PB,student,local,2026-01-01")
     environment = {
-        "IMDLENS_DATA_DIR": str(starter),
+        "IMDLENS_DATA_DIR": str(settings.data_dir),
         "IMDLENS_LOCAL_DIR": str(local),
-        "IMDLENS_INCLUSION_KEY": KEY,
-        "IMDLENS_COUNTS_DIR": str(tmp_path_factory.mktemp("counts")),
+        "IMDLENS_COUNTS_DIR": str(settings.counts_dir),
     }
     with serving(tmp_path_factory.mktemp("service"), **environment) as (url, _):
         yield url
@@ -78,17 +91,17 @@ def watch(page: Page) -> Watch:
     return Watch(page)
 
 
-def card(service: str, name: str) -> str:
-    made = httpx.post(f"{service}/card", json=STATES[name], headers={"Authorization": f"Bearer {KEY}"})
+def card(service: str, key: str, name: str) -> str:
+    made = httpx.post(f"{service}/card", json=STATES[name], headers=bearer(key))
     assert made.status_code == 201
     return f"{service}/{made.json()['url']}"
 
 
 @pytest.mark.parametrize("name", STATES)
 def test_every_real_card_is_for_everyone_and_prints_on_one_side_of_a4(
-    page: Page, watch: Watch, service: str, name: str
+    page: Page, watch: Watch, service: str, key: str, name: str
 ) -> None:
-    page.goto(card(service, name))
+    page.goto(card(service, key, name))
     assert not page.locator("details").get_attribute("open")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
@@ -100,9 +113,9 @@ def test_every_real_card_is_for_everyone_and_prints_on_one_side_of_a4(
 
 
 def test_a_postcode_that_is_typed_leads_to_its_card_and_what_is_wrong_back_to_an_empty_form(
-    page: Page, service: str
+    page: Page, service: str, key: str
 ) -> None:
-    page.goto(service)
+    sign_in(page, service, key)
     page.get_by_label("Postcode").fill("NG1 1AA")
     page.get_by_label("Age in years").fill("fifty")
     page.get_by_role("button", name="Show the card").press("Enter")
@@ -115,18 +128,18 @@ def test_a_postcode_that_is_typed_leads_to_its_card_and_what_is_wrong_back_to_an
     assert "ng1" not in page.url.lower().removeprefix(f"{service}/card/")[:4]
 
 
-def test_no_fixed_abode_and_a_withheld_address_look_alike_to_the_pixel(page: Page, service: str) -> None:
+def test_no_fixed_abode_and_a_withheld_address_look_alike_to_the_pixel(page: Page, service: str, key: str) -> None:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
         seen = set()
         for name in ("no fixed abode", "withheld"):
-            page.goto(card(service, name))
+            page.goto(card(service, key, name))
             seen.add(page.screenshot(full_page=True))
         assert len(seen) == 1
 
 
-def test_groups_stand_behind_the_control_and_nowhere_else(page: Page, service: str) -> None:
-    page.goto(card(service, "private part full"))
+def test_groups_stand_behind_the_control_and_nowhere_else(page: Page, service: str, key: str) -> None:
+    page.goto(card(service, key, "private part full"))
     for title in ("Homelessness", "Drug or alcohol use", "British Sign Language interpreter", "Help with travel"):
         expect(page.get_by_text(title, exact=True)).to_be_hidden()
     page.locator("summary").click()

@@ -102,6 +102,9 @@ def test_what_is_open_holds_nothing_of_patients_or_counts() -> None:
         "openapi",
         "docs",
         "static",
+        "sign_in_page",
+        "sign_in",
+        "sign_out",
     }
 
 
@@ -144,6 +147,14 @@ def test_nobody_passes_without_a_key_in_its_place(
 ) -> None:
     sent = [(n.encode(), v.replace("{key}", key_for(settings)).encode("latin-1")) for n, v in headers.items()]
     refused = send(service, door, headers=sent)
+    if refused.status_code == 303:  # a browser at a page is told where to sign in, and nothing else
+        assert (door.kind, door.method, refused.headers["location"], refused.text) == (
+            "page",
+            "GET",
+            "sign-in?to=ask",
+            "",
+        )
+        return
     assert refused.status_code == 401
     assert refused.headers["www-authenticate"] == "Bearer"
 

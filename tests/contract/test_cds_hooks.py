@@ -11,8 +11,12 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
+from app.counting import database_url
+from app.counts import feedback
+from app.database import writing
 from app.settings import Settings
 from tests import starter_data
+from tests.databases import opened
 from tests.service import bearer, calling, key_for
 
 CONTEXT, OFFERS = "/cds-services/deprivation-context", "/cds-services/access-offers"
@@ -307,10 +311,32 @@ FEEDBACK = {
 
 
 @pytest.mark.parametrize("path", HOOKS)
-def test_feedback_is_checked_and_forgotten(client: TestClient, path: str) -> None:
-    answer = client.post(f"{path}/feedback", json={"feedback": [FEEDBACK, FEEDBACK | {"outcome": "accepted"}]})
-    assert (answer.status_code, answer.json()) == (200, {})
-    assert MARK not in answer.text
+def test_feedback_is_counted_by_month_and_its_words_are_nowhere(starter: Path, tmp_path: Path, path: str) -> None:
+    settings = Settings(data_dir=starter, counts_dir=tmp_path)
+    with calling(settings) as client:
+        for _ in range(2):
+            sent = {"feedback": [FEEDBACK, FEEDBACK | {"outcome": "accepted"}, FEEDBACK]}
+            answer = client.post(f"{path}/feedback", json=sent)
+            assert (answer.status_code, answer.json()) == (200, {})
+            assert MARK not in answer.text
+        assert client.post(f"{path}/feedback", json={"feedback": []}).status_code == 200
+    with opened(database_url(settings)) as engine:
+        found = feedback.read(engine)
+    service = path.rpartition("/")[2]
+    assert [(row["service"], row["outcome"], row["n"]) for row in found] == [
+        (service, "accepted", 2),
+        (service, "overridden", 4),
+    ]
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and MARK.encode() in file.read_bytes()]
+
+
+def test_feedback_that_cannot_be_counted_is_503(starter: Path, tmp_path: Path) -> None:
+    settings = Settings(data_dir=starter, counts_dir=tmp_path)
+    with calling(settings) as client:
+        with opened(database_url(settings)) as engine, writing(engine) as connection:
+            connection.exec_driver_sql("DROP TABLE card_feedback")
+        answer = client.post(f"{OFFERS}/feedback", json={"feedback": [FEEDBACK]})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
 @pytest.mark.parametrize(

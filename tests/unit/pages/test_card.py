@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from app.pages.card import Bar, CardView, Line, render_ask, render_card, render_gone, render_not_found
+from app.pages.sign_in import Visitor, render_closed, render_not_from_here, render_not_safe, render_sign_in
 from tests.unit.pages.views import FULL, VIEWS
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}{% raw %}&amp;\u202e\x00"
@@ -17,6 +18,14 @@ PAGES = {name: render_card(view) for name, view in VIEWS.items()} | {
     "ask": render_ask(),
     "ask, a problem": render_ask("postcode", is_demonstration=True),
     "ask, a problem elsewhere": render_ask("age"),
+    "ask, signed in": render_ask(visitor=Visitor("clinic", "0" * 64)),
+    "ask, by a proxy": render_ask(visitor=Visitor("", "0" * 64)),
+    "sign in": render_sign_in("", "ask"),
+    "sign in, again": render_sign_in("../", "ask", problem="wrong", notice="over"),
+    "no access": render_closed("", 403, may_sign_in=True),
+    "not read": render_closed("../", 415),
+    "another site": render_not_from_here(""),
+    "in the clear": render_not_safe(""),
     "gone": render_gone(),
     "no card": render_not_found(),
 }
@@ -278,6 +287,24 @@ def test_the_page_to_try_asks_for_three_things_and_sends_them_in_a_body() -> Non
     assert "trying it out" in PAGES["ask"].decode()
     assert "demonstration data" in PAGES["ask, a problem"].decode()
     assert "Nothing that you type here is recorded." in PAGES["ask"].decode()
+
+
+def test_every_form_of_whoever_is_signed_in_holds_the_token() -> None:
+    for name, forms in (("ask, signed in", ["sign-out", "card"]), ("ask, by a proxy", ["card"])):
+        reader = Reader(PAGES[name])
+        assert [a["action"] for tag, a in reader.elements if tag == "form"] == forms
+        tokens = [a["value"] for tag, a in reader.elements if tag == "input" and a["name"] == "form_token"]
+        assert tokens == ["0" * 64] * len(forms)
+    assert b"form_token" not in PAGES["ask"] + PAGES["sign in"]
+
+
+def test_the_field_for_a_key_shows_and_remembers_nothing() -> None:
+    for name in ("sign in", "sign in, again"):
+        (field,) = [a for tag, a in Reader(PAGES[name]).elements if tag == "input" and a["name"] == "key"]
+        assert (field["type"], field["autocomplete"], "value" in field) == ("password", "off", False)
+        (form,) = [a for tag, a in Reader(PAGES[name]).elements if tag == "form"]
+        assert form["method"] == "post"
+    assert form["action"] == "../sign-in"
 
 
 def test_a_problem_is_said_in_the_title_at_the_top_and_at_its_field() -> None:

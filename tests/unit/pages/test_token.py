@@ -7,16 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.pages.token import (
-    BLOCK,
-    LIFE_SECONDS,
-    MOST_BLOCKS,
-    SKEW_SECONDS,
-    BadTokenError,
-    ExpiredTokenError,
-    open_token,
-    seal,
-)
+from app.pages.token import BLOCK, LIFE_SECONDS, MOST_BLOCKS, open_token, seal
+from app.sealing import SKEW_SECONDS, BadTokenError, ExpiredTokenError
 
 NEW, OLD, OTHER = b"the newest of secrets, 32 bytes!", b"the one before", b"of another service"
 NOW = 1_795_000_000.25
