@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from app.access.caller import NAME, SCOPES
+from app.access.caller import NAME, RESERVED, SCOPES
 from app.access.fetch import may_fetch
 from app.access.jwks import ALGORITHMS, KeyFile, KeySetError, KeySource, KeyUrl
 
@@ -176,7 +176,7 @@ class _Table:
         return value
 
     def name(self, field: str, value: str) -> str:
-        if not NAME.fullmatch(value):
+        if not NAME.fullmatch(value) or value in RESERVED:
             raise self.wrong(
                 field, "a name has 1 to 40 of a-z, 0-9, dot, underscore and hyphen, and no sign at its ends"
             )

@@ -18,6 +18,10 @@ NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,38}[a-z0-9]|[a-z0-9]")
 """How clients are named. The name stands in counts, logs and metrics, so it is one of a system, never of a person."""
 
 
+RESERVED: Final = frozenset({"proxy", "unnamed", "other", "none"})
+"""Names with a meaning of their own in counts, logs and metrics."""
+
+
 class ScopeError(ValueError):
     """A scope that does not exist; the message lists those that do."""
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, insert, select, update
 
-from app.access.caller import NAME, read_scopes
+from app.access.caller import NAME, RESERVED, read_scopes
 from app.access.keys import KeyHasher, StoredKey, make_key
 from app.access.schema import api_key, key_version
 from app.database import writing
@@ -24,8 +24,10 @@ def create(
     engine: Engine, hasher: KeyHasher, name: str, scopes: Sequence[str], days: int = DEFAULT_DAYS, by: str = ""
 ) -> str:
     """Make a key and store its hash; the key itself is returned, and is nowhere else. ScopeError, KeyRefusedError."""
-    if not NAME.fullmatch(name):
-        raise KeyRefusedError("A name has up to 40 of a-z, 0-9, dot, dash and underscore; it names a system.")
+    if not NAME.fullmatch(name) or name in RESERVED:
+        raise KeyRefusedError(
+            "A name has up to 40 of a-z, 0-9, dot, dash and underscore; it names a system, and no other."
+        )
     if not scopes:
         raise KeyRefusedError("A key needs at least one scope.")
     if not 1 <= days <= LONGEST_DAYS:

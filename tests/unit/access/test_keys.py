@@ -130,7 +130,7 @@ def test_the_database_holds_a_hash_and_not_the_key(engine: Engine) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["", "EPR", "é", "a b", "a" * 41, "-a", "a-", "a@b", "a\n", "a/b"])
+@pytest.mark.parametrize("name", ["", "EPR", "é", "a b", "a" * 41, "-a", "a-", "a@b", "a\n", "a/b", "proxy", "other"])
 def test_a_name_that_is_none_of_a_system_is_refused(engine: Engine, name: str) -> None:
     with pytest.raises(key_store.KeyRefusedError):
         make(engine, name)
@@ -153,7 +153,7 @@ def test_a_scope_that_does_not_exist_is_refused_and_the_others_are_named(engine:
 def test_a_revoked_key_is_gone_at_the_next_look_and_others_stay(engine: Engine, tmp_path) -> None:  # type: ignore[no-untyped-def]
     ring = KeyRing(HASHER)
     keeper = keeper_of(engine, ring, tmp_path)
-    one, other = make(engine, "one"), make(engine, "other")
+    one, other = make(engine, "one"), make(engine, "lab")
     keeper.look()
     _, key_id = caller(ring, one, 0)
     assert key_store.revoke(engine, key_id, by="me") == 1
@@ -162,16 +162,16 @@ def test_a_revoked_key_is_gone_at_the_next_look_and_others_stay(engine: Engine, 
     assert caller(ring, one, 0) is None
     assert not ring.is_good(key_id)
     assert caller(ring, other, 0)
-    assert {(k["name"], k["revoked_by"]) for k in key_store.listed(engine)} == {("one", "me"), ("other", None)}
+    assert {(k["name"], k["revoked_by"]) for k in key_store.listed(engine)} == {("one", "me"), ("lab", None)}
 
 
 def test_a_name_revokes_all_its_keys(engine: Engine) -> None:
     make(engine, "epr")
     make(engine, "epr")
-    make(engine, "other")
+    make(engine, "lab")
     assert key_store.revoke(engine, "epr") == 2
     assert key_store.any_good(engine)
-    assert key_store.revoke(engine, "other") == 1
+    assert key_store.revoke(engine, "lab") == 1
     assert not key_store.any_good(engine)
 
 
