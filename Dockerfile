@@ -1,6 +1,6 @@
 # IMD Lens as a container: starter data inside, the full data by a volume on /data, counts by one on /counts.
 #
-#   docker build -t imd-lens .
+#   docker build -t imd-lens --build-arg COMMIT=$(git rev-parse HEAD) .
 #   docker run --rm -p 8080:8080 imd-lens                                   starter data
 #   docker run --rm -v imd:/data imd-lens data build --out /data ...         the national index
 #   docker run --rm -p 8080:8080 -v imd:/data:ro -v counts:/counts -e IMDLENS_DATA_DIR=/data imd-lens
@@ -20,6 +20,8 @@ LABEL org.opencontainers.image.title="IMD Lens" org.opencontainers.image.license
 RUN useradd --system --uid 10001 --home-dir /nonexistent imdlens && mkdir /data /counts && chown imdlens /data /counts
 COPY --from=build /opt/imdlens /opt/imdlens
 ENV PATH=/opt/imdlens/bin:$PATH IMDLENS_DATA_DIR=/opt/imdlens/starter IMDLENS_COUNTS_DIR=/counts PYTHONDONTWRITEBYTECODE=1
+ARG COMMIT=""
+ENV IMDLENS_COMMIT=$COMMIT
 USER 10001
 EXPOSE 8080
 VOLUME /data /counts

@@ -1,11 +1,13 @@
 """The command `imdlens`."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -41,18 +43,6 @@ app.add_typer(cli_rules.signposts, name="signposts")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
-
-# Our own lines from `info`, the server's from `warning`, and no access log.
-_LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(message)s", "datefmt": "%Y-%m-%dT%H:%M:%S%z"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {
-        "imdlens": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-    },
-}
 
 # What whoever tries the service needs. Exact counts and operations are for keys that are made on purpose.
 _LOCAL_SCOPES: Final = ("enrich", "area", "inclusion", "breakdowns")
@@ -109,8 +99,9 @@ def _foreseen() -> tuple[type[Exception], ...]:
     from app import cli_access, cli_counts
     from app.access.access_file import AccessFileError
     from app.database import DatabaseError
+    from app.tracing import TracingError
 
-    own = (AccessFileError, *cli_access.FORESEEN, *cli_counts.FORESEEN)
+    own = (AccessFileError, *cli_access.FORESEEN, *cli_counts.FORESEEN, TracingError)
     return (ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, DatabaseError, *own)
 
 
@@ -137,10 +128,12 @@ def serve(
     """Serve the API. Without data of its own, it starts on the starter data and says so."""
     import uvicorn
 
+    from app import logs, tracing
     from app.access.tokens import TokenReader
     from app.connections import allow_connections
 
     settings = read_settings()
+    tracing.check(settings.otlp_endpoint)
     index = _index_to_serve(settings)
     scheme = "https" if settings.tls_certificate else "http"
     shown = f"{scheme}://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only compared
@@ -156,6 +149,7 @@ def serve(
     tls = _tls(settings)
     read_rules(settings)  # once, and in one sentence, before workers would each fail at it
     _check_counting(settings)
+    _check_audit(settings)
     key = _first_key(settings, here=_is_here(host))
     err.print(
         f"\n  Page to open   {shown}/\n  The API        {shown}/docs\n"
@@ -167,20 +161,45 @@ def serve(
     )
     del index
     allow_connections(settings.max_connections)
-    uvicorn.run(
-        "app.main:create_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        access_log=False,  # a URL could hold what it should not
-        log_config=_LOGGING,
-        server_header=False,
-        **tls,
-        proxy_headers=False,  # the peer stays who it is: of what proxies say, only listed ones are believed
-        http="app.connections:Connection",
-        timeout_graceful_shutdown=20,
-    )
+    with _shared_metrics(workers):
+        uvicorn.run(
+            "app.main:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            access_log=False,  # a URL could hold what it should not
+            log_config=logs.CONFIG,
+            server_header=False,
+            **tls,
+            proxy_headers=False,  # the peer stays who it is: of what proxies say, only listed ones are believed
+            http="app.connections:Connection",
+            timeout_graceful_shutdown=20,
+        )
+
+
+@contextmanager
+def _shared_metrics(workers: int) -> Iterator[None]:
+    """A fresh folder where several workers share their numbers; one worker needs none."""
+    from app.metrics import FOLDER
+
+    os.environ.pop(FOLDER, None)  # numbers of an earlier run would be added
+    if workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="imdlens-metrics-", ignore_cleanup_errors=True) as folder:  # only we may enter it
+        os.environ[FOLDER] = folder
+        yield
+
+
+def _check_audit(settings: Settings) -> None:
+    """Refuse to start where requests could not be written down; OSError says which file."""
+    if settings.audit_file:
+        from app.request_log import AuditFile
+
+        file = AuditFile(settings.audit_file)
+        file.open()
+        file.close()
 
 
 def _and_the_demo(settings: Settings) -> str:

@@ -1,7 +1,8 @@
 """What is noted of one request while it is served. Nothing of what it carried is among it."""
 
 import time
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from starlette.types import Scope
 
@@ -11,13 +12,35 @@ from app.doors import Door
 KEY: Final = "imdlens"
 
 
+class Trace(NamedTuple):
+    """Where a request stands in its caller's trace: W3C's `traceparent`, taken apart. Hexadecimal."""
+
+    trace_id: str
+    parent_id: str
+    sampled: bool
+
+
 class Exchange:
     """One request and its answer: which door, who called, how many records. Made by the outermost layer."""
 
-    __slots__ = ("began", "caller", "door", "key_id", "records", "request_id", "user")
+    __slots__ = (
+        "began",
+        "caller",
+        "contacts",
+        "door",
+        "feedback",
+        "key_id",
+        "records",
+        "request_id",
+        "shown_id",
+        "trace",
+        "user",
+    )
 
     def __init__(self, request_id: bytes) -> None:
         self.request_id = request_id
+        self.shown_id = ""
+        """The request's id as it may be written down: one that the caller chose could be a patient's."""
         self.began = time.perf_counter()
         self.door: Door | None = None
         self.caller: Caller | None = None
@@ -26,6 +49,17 @@ class Exchange:
         self.user: str | None = None
         """A keyed hash of the user whom a listed proxy vouched for; the name itself is noted nowhere."""
         self.records = 0
+        self.contacts: dict[str, int] | None = None
+        """How many contacts became what, where there were any."""
+        self.feedback: tuple[str, tuple[str, ...]] | None = None
+        """The service whose cards feedback is about, and the outcome of each card."""
+        self.trace: Trace | None = None
+
+    def count_contacts(self, outcomes: Iterable[str]) -> None:
+        """Note what became of contacts."""
+        counted = self.contacts = self.contacts or {}
+        for outcome in outcomes:
+            counted[outcome] = counted.get(outcome, 0) + 1
 
 
 def exchange_of(scope: Scope) -> Exchange:

@@ -1,8 +1,13 @@
 """Assembly and lifespan, nothing else."""
 
 import asyncio
+import base64
 import gc
+import hashlib
 import logging
+import re
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib import metadata
@@ -38,7 +43,7 @@ from app.contract.cds_hooks import (
 )
 from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
 from app.contract.fhir import OperationOutcome
-from app.contract.platform import Alive, Ready, Version
+from app.contract.platform import Alive, Ping, Ready, Status, Version
 from app.contract.problems import ProblemDetails
 from app.cors import CorsBelow
 from app.counting import Counts, engine_of, key_hasher, secrets_for_cards, start_counting
@@ -47,13 +52,18 @@ from app.current import CurrentRelease, read_rules
 from app.doors import Size
 from app.errors import add_handlers
 from app.guard import Guard
+from app.health import Health
 from app.limits import BodyLimit, ClientLimits, Shedding
+from app.logs import watch_loop
+from app.metrics import Metrics
 from app.overload import Overload
 from app.pages.card import STATIC
 from app.proxies import Proxies
+from app.request_log import AuditFile, RequestLog
 from app.routers import breakdowns, card, cds_hooks, enrich, fhir, platform, sign_in
 from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
+from app.tracing import Tracing
 
 log: Final = logging.getLogger("imdlens")
 
@@ -88,6 +98,8 @@ _MODELS: Final[list[tuple[type[Any], JsonSchemaMode]]] = [
             Alive,
             Ready,
             Version,
+            Ping,
+            Status,
         )
     ),
 ]
@@ -110,8 +122,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     overload = Overload(settings.max_in_flight)
     allowances = Allowances(settings.client_in_flight, settings.client_rows_per_minute)
 
+    metrics, tracing = Metrics(), Tracing(settings.otlp_endpoint)
+    audit = AuditFile(settings.audit_file) if settings.audit_file else None
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        watch_loop(asyncio.get_running_loop())
+        metrics.start()
+        tracing.start()
+        _reopen_on_hangup(audit)
         await asyncio.to_thread(current.look)
         app.state.intake = start_counting(settings)
         app.state.card_secrets = secrets_for_cards(settings)
@@ -124,7 +143,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         if rules.book.signposts.expired(today()):
             log.warning("some signposts are past their review date and are not shown: imdlens signposts check")
         settle()
-        watching = [current.watch(settings.data_poll_seconds), overload.watch()]
+        watching = [
+            current.watch(settings.data_poll_seconds),
+            overload.watch(),
+            metrics.keep(lambda: Health(app.state).readings()),
+        ]
         if tokens:
             watching.append(tokens.watch())
         watches = [asyncio.create_task(watch) for watch in watching]
@@ -139,6 +162,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await asyncio.to_thread(keeper.stop)
         access.close()
         app.state.counts.close()
+        await asyncio.to_thread(tracing.stop)
+        metrics.stop()
+        if audit:
+            audit.close()
 
     app = FastAPI(
         title="IMD Lens",
@@ -156,6 +183,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings, app.state.rules, app.state.current = settings, rules, current
     app.state.intake, app.state.counts, app.state.access = None, Counts(settings), None
+    app.state.metrics, app.state.audit = metrics, audit
     app.state.browsers = None
     app.state.overload, app.state.allowances = overload, allowances
     add_handlers(app)
@@ -166,7 +194,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.cors_origins:
         app.add_middleware(CorsBelow, path=cds_hooks.PREFIX, origins=settings.cors_origins.split())
     app.add_middleware(Shedding, overload=overload)
-    app.add_middleware(RequestContext)  # added last: the outermost
+    # Added last: the outermost.
+    app.add_middleware(RequestContext, metrics=metrics, request_log=RequestLog(audit), tracing=tracing)
     app.include_router(enrich.router)
     app.include_router(breakdowns.router)
     app.include_router(card.router)
@@ -207,6 +236,12 @@ def settle() -> None:
     gc.freeze()
 
 
+def _reopen_on_hangup(audit: AuditFile | None) -> None:
+    """SIGHUP opens the audit file anew, as whoever moved it away expects."""
+    if audit is not None and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, audit.reopen)
+
+
 def _add_docs(app: FastAPI) -> None:
     """`/docs` from assets of our own, so that no browser asks a third party for them."""
     assets = Path(fastapi_offline.__file__).parent / "static"
@@ -214,15 +249,27 @@ def _add_docs(app: FastAPI) -> None:
     app.mount("/static", _Kept(directory=STATIC), name="static")
 
     async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
+        page = get_swagger_ui_html(
             openapi_url="/openapi.json",
             title="IMD Lens: the API",
             swagger_js_url="/static/swagger/swagger-ui-bundle.js",
             swagger_css_url="/static/swagger/swagger-ui.css",
             swagger_favicon_url="/static/swagger/favicon.png",
         )
+        page.headers["content-security-policy"] = _docs_policy(bytes(page.body))
+        return page
 
     app.add_api_route("/docs", docs, include_in_schema=False)
+
+
+def _docs_policy(page: bytes) -> str:
+    """Lets the page run its own script and the one written into it, and ask this service alone."""
+    inline = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
+    hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'" for text in inline]
+    return (
+        f"default-src 'none'; script-src 'self' {' '.join(hashes)}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

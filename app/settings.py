@@ -164,6 +164,22 @@ class Settings(BaseSettings):
         " an address of your organisation's. They are names, in every Observation; nobody calls them.",
     )
 
+    audit_file: Path | None = Field(
+        None,
+        description="File that a line is appended to for each request to a door that answers callers, refused ones too"
+        " (docs/operations.md). None by default: the same lines are on the error stream.",
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*$",
+        description="Address of an OpenTelemetry collector that takes OTLP over HTTP, without `/v1/traces`. Each"
+        " request is told to it as one span. Needs the extra `otel`.",
+    )
+    commit: str = Field(
+        "",
+        pattern=r"^([0-9a-f]{7,64})?$",
+        description="The commit that this was built from, for `/_status`. Set when an image is built.",
+    )
     proxies: str = Field(
         "",
         description="Addresses or networks of the proxies whose word is taken, separated by spaces: for `https` in"

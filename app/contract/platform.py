@@ -31,6 +31,7 @@ class Ready(BaseModel):
                     "problem": None,
                     "signposts_expired": 0,
                     "counting": "on",
+                    "audit": "on",
                 }
             ]
         }
@@ -47,6 +48,9 @@ class Ready(BaseModel):
     signposts_expired: int = Field(description="Entries of the directory past their review date, and so not shown.")
     counting: Literal["on", "spooling", "off"] = Field(
         description="Whether contacts reach the database, wait on this host's disk, or are not counted at all."
+    )
+    audit: Literal["off", "on", "failing"] = Field(
+        description="Whether requests are written to `IMDLENS_AUDIT_FILE`; `failing` when the last could not be."
     )
 
 
@@ -92,3 +96,57 @@ class Version(BaseModel):
     release: str | None
     checksum: str | None
     editions: list[str]
+
+
+class Ping(BaseModel):
+    """The process answers, in the shape that NHS APIs share."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "pass", "version": "0.1.0"}]})
+
+    status: Literal["pass"]
+    version: str
+
+
+class HealthCheck(BaseModel):
+    """One thing that was looked at."""
+
+    status: Literal["pass", "warn", "fail"]
+    timeout: bool = Field(description="Always false: what is told was seen before, and nothing is waited for.")
+    observedValue: float | None = Field(None, description="What was seen.")  # noqa: N815 - the standard's own name
+    observedUnit: str | None = Field(  # noqa: N815
+        None, description="Of what: days, seconds, batches, or expired signposts."
+    )
+    output: str | None = Field(None, description="One sentence where it is not well.")
+
+
+class Status(BaseModel):
+    """How the worker that answered is, in the shape that NHS APIs share."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "pass",
+                    "version": "0.1.0",
+                    "revision": "v1",
+                    "releaseId": "nspl-august-2024-a62e1039",
+                    "commitId": "77afc9a",
+                    "checks": {
+                        "imdlens:index": [
+                            {"status": "pass", "timeout": False, "observedValue": 3.2, "observedUnit": "days"}
+                        ],
+                        "imdlens:database": [{"status": "pass", "timeout": False}],
+                    },
+                }
+            ]
+        }
+    )
+
+    status: Literal["pass", "warn", "fail"] = Field(description="The worst of the checks.")
+    version: str = Field(description="Version of the service.")
+    revision: str = Field(description="Version of the API.")
+    releaseId: str = Field(description="The index that answers; empty without one.")  # noqa: N815
+    commitId: str = Field(description="`IMDLENS_COMMIT`; empty where it is not set.")  # noqa: N815
+    checks: dict[str, list[HealthCheck]] = Field(
+        description="`imdlens:index`, `:keys`, `:database`, `:spool`, `:signposts` and `:audit`."
+    )

@@ -10,6 +10,7 @@ from app.counts.cells import cells_of
 from app.counts.contact import LONGEST_EVENT_ID, read_contact
 from app.counts.ledger import Ledger
 from app.counts.periods import financial_year, first_counted, today
+from app.counts.spool import SpoolError
 from app.counts.store import Event
 from app.enrichment import Enrichment
 from app.lookup.index import Index
@@ -117,6 +118,13 @@ class Intake:
     def state(self) -> Literal["on", "spooling"]:
         """Whether contacts reach the database, or wait on this host's disk."""
         return "spooling" if self._ledger.is_away else "on"
+
+    def spooled(self) -> int | None:
+        """How many batches wait on this host's disk; None where that cannot be read. Reads a file."""
+        try:
+            return self._ledger.spooled()[0]
+        except SpoolError:
+            return None
 
     async def stop(self) -> None:
         """Finish what waits."""

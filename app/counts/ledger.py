@@ -99,6 +99,10 @@ class Ledger:
         """Whether the database cannot be reached, as far as this worker knows."""
         return self._away
 
+    def spooled(self) -> tuple[int, int | None]:
+        """Batches on this host's disk, and when the oldest was put there, in seconds since 1970. SpoolError."""
+        return self._spool.waiting()
+
     def known_edition(self, month: str) -> str | None:
         """The edition that a month is counted on, if this worker has met its year before."""
         return self._editions.get(financial_year(month))

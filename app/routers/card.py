@@ -15,6 +15,7 @@ from app.contract.problems import problems
 from app.counts.periods import today
 from app.enrichment import Enrichment, Question, enrich
 from app.errors import Problem
+from app.exchange import exchange_of
 from app.lookup.index import Index
 from app.page_doors import FORM, above, page
 from app.pages import token
@@ -86,7 +87,7 @@ async def make(request: Request) -> Response:
 
 @router.get("/card/{sealed}", include_in_schema=False)
 async def show(request: Request, sealed: str) -> Response:
-    """The card behind a link, for 15 minutes after it was made. That it was opened is not recorded."""
+    """The card behind a link, for 15 minutes after it was made. Whose it is stands in no record of ours."""
     try:
         content = token.open_token(sealed, card_secrets_of(request), time.time())
         view = view_of(content, rules_of(request))
@@ -94,6 +95,7 @@ async def show(request: Request, sealed: str) -> Response:
         return _page(request, render_gone(), 410)
     except (BadTokenError, ValueError):
         return _page(request, render_not_found(), 404)
+    exchange_of(request.scope).records = 1
     return _page(request, render_card(view))
 
 
@@ -101,6 +103,7 @@ def _seal(request: Request, question: Question) -> tuple[str, tuple[Notice, ...]
     """A card's link, and what was noticed about the values that it was made of."""
     index, rules = index_of(request), rules_of(request)
     answer = enrich(question, index, rules)
+    exchange_of(request.scope).records = 1
     link = sealed_link(request, question, answer, index, may_see_groups=may_see_groups(request))
     return link, (*answer.reading.warnings, *answer.said.problems)
 

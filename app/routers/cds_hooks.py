@@ -22,6 +22,7 @@ from app.counting import StoreAwayError
 from app.counts.periods import today
 from app.enrichment import enrich
 from app.errors import Problem
+from app.exchange import exchange_of
 from app.interop import cds_hooks
 from app.routers.card import sealed_link
 from app.routers.json_body import StrictRoute
@@ -55,6 +56,7 @@ async def deprivation_context(request: Request, hook: Annotated[PatientViewReque
     index, rules, settings = index_of(request), rules_of(request), settings_of(request)
     question = cds_hooks.question_of(patient, today())
     answer = enrich(question, index, rules)
+    exchange_of(request.scope).records = 1
     if not cds_hooks.is_shown(answer.reading, every_decile=settings.cds_every_decile):
         return _cards()
     link = None
@@ -75,7 +77,9 @@ async def access_offers(request: Request, hook: Annotated[AppointmentBookRequest
 
     No address is looked up. Where the Patient says that an interpreter is required, that offer is worded so.
     """
-    return _cards(cds_hooks.offers_card(_patient(hook.prefetch), today(), rules_of(request), str(uuid4())))
+    card = cds_hooks.offers_card(_patient(hook.prefetch), today(), rules_of(request), str(uuid4()))
+    exchange_of(request.scope).records = 1
+    return _cards(card)
 
 
 @router.post(
@@ -98,6 +102,7 @@ async def feedback(
     """Add to two counts by month: cards accepted, and cards overridden. Reasons and comments are dropped unread."""
     if service_id not in {service.id for service in cds_hooks.SERVICES}:
         raise Problem(404)
+    exchange_of(request.scope).feedback = (service_id, tuple(entry.outcome for entry in sent.feedback))
     if outcomes := Counter[str](entry.outcome for entry in sent.feedback):
         try:
             await asyncio.to_thread(counts_of(request).add_feedback, service_id, outcomes)

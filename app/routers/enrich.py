@@ -15,6 +15,7 @@ from app.counts.intake import NO_CONTACT, Asked, Receipt
 from app.counts.periods import today
 from app.enrichment import Question, enrich, enrich_each
 from app.errors import Problem, errors_of
+from app.exchange import exchange_of
 from app.lookup.index import Index
 from app.routers.json_body import StrictRoute, media_type, read_json
 from app.routers.state import (
@@ -66,6 +67,7 @@ async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()])
     index, rules = index_of(request), rules_of(request)
     check_area(request, asked=_asks_area(record))
     answer = enrich(_question(record), index, rules)
+    exchange_of(request.scope).records = 1
     receipt = NO_CONTACT
     if (contact := record.get("contact")) is not None:
         (receipt,) = await _receipts(request, index, [Asked(contact, answer, request.headers.get("idempotency-key"))])
@@ -133,8 +135,11 @@ async def _receipts(request: Request, index: Index, asked: list[Asked]) -> list[
     intake = intake_of(request)
     if intake is None:
         withheld = (one.answer.reading.postcode_status == "withheld" for one in asked)
-        return [Receipt(False, "withheld" if w else "unavailable") for w in withheld]
-    return await intake.take(asked, index, client_of(request))
+        receipts = [Receipt(False, "withheld" if w else "unavailable") for w in withheld]
+    else:
+        receipts = await intake.take(asked, index, client_of(request))
+    exchange_of(request.scope).count_contacts(receipt.reason or "counted" for receipt in receipts)
+    return receipts
 
 
 class _Answerer:
@@ -162,6 +167,7 @@ class _Answerer:
                     answers += await self._answered(read, range(start, start + len(some)))
             except ValidationError:  # at least one is broken
                 answers += await self._answered_apart(some, start)
+            exchange_of(self.request.scope).records = len(answers)
             await asyncio.sleep(0)  # a long batch must not hold up the single requests beside it
         return answers
 

@@ -9,6 +9,7 @@ from app.contract.fhir import FORMAT, OUTPUT, REQUEST_BODY, answers, outcomes, p
 from app.counts.periods import today
 from app.enrichment import enrich
 from app.errors import FHIR_MEDIA_TYPE, Problem
+from app.exchange import exchange_of
 from app.interop.fhir import Fault, observation, parameters, read_question
 from app.interop.fhir_definitions import CODE_SYSTEMS, capability_statement, code_system, operation_definition
 from app.routers.json_body import media_type, read_json
@@ -70,6 +71,7 @@ async def ask(request: Request) -> Response:
     check_area(request, asked=question.with_area)
     index, rules = index_of(request), rules_of(request)
     answer = enrich(question, index, rules)
+    exchange_of(request.scope).records = 1
     if outputs == ["observation"]:
         return _resource(observation(answer, rules, day, settings_of(request).fhir_base))
     return _resource(parameters(answer, index.release, rules, may_see_groups=may_see_groups(request)))

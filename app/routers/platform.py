@@ -1,19 +1,25 @@
 """What an operator and a load balancer ask: is it alive, is it ready, which version answers."""
 
+import asyncio
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any
+from typing import Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
+from starlette.responses import JSONResponse
 
-from app.contract.platform import Alive, Ready, Version
+from app.contract.platform import Alive, Ping, Ready, Status, Version
 from app.contract.problems import problems
 from app.counts.periods import today
 from app.errors import Problem
+from app.health import Check, worst
 from app.lookup.layout import FORMAT
-from app.routers.state import current_of, intake_of, rules_of
+from app.routers.state import current_of, health_of, intake_of, metrics_of, rules_of, settings_of
 
 router = APIRouter(tags=["platform"])
+
+_HEALTH: Final = "application/health+json"
 
 
 @router.get("/livez", response_model=Alive, summary="Is the process alive")
@@ -41,6 +47,7 @@ async def readyz(request: Request) -> dict[str, Any]:
         "problem": current.problem,
         "signposts_expired": len(rules_of(request).book.signposts.expired(today())),
         "counting": intake.state if (intake := intake_of(request)) else "off",
+        "audit": health_of(request).audit,
     }
 
 
@@ -59,3 +66,77 @@ async def version(request: Request) -> dict[str, Any]:
         "checksum": index.release.checksum if index else None,
         "editions": [e.id for e in index.editions] if index else [],
     }
+
+
+class HealthResponse(JSONResponse):
+    """An answer in the form of the draft on health checks of HTTP APIs."""
+
+    media_type = _HEALTH
+
+    def render(self, content: Any) -> bytes:
+        """The answer as bytes."""
+        return to_json(content)
+
+
+@router.get("/_ping", response_model=Ping, response_class=HealthResponse, summary="Does it answer")
+async def ping() -> Response:
+    """Says so as long as the process can answer at all, in the shape that NHS APIs share."""
+    return HealthResponse({"status": "pass", "version": metadata.version("imd-lens")})
+
+
+@router.get(
+    "/_status",
+    response_model=Status,
+    response_class=HealthResponse,
+    summary="How it is, part by part",
+    responses=problems(401, 403, 503),
+)
+async def status(request: Request) -> Response:
+    """Every part that is looked at, of the worker that answers. Always 200: the body says `pass`, `warn` or `fail`.
+
+    Needs the scope `admin`.
+    """
+    index, health = current_of(request).index, health_of(request)
+    checks = await asyncio.to_thread(health.checks)
+    return HealthResponse(
+        {
+            "status": worst(checks),
+            "version": metadata.version("imd-lens"),
+            "revision": "v1",
+            "releaseId": index.release.id if index else "",
+            "commitId": settings_of(request).commit,
+            "checks": {check.name: [_check(check)] for check in checks},
+        }
+    )
+
+
+def _check(check: Check) -> dict[str, Any]:
+    shown: dict[str, Any] = {"status": check.status, "timeout": False}
+    if check.value is not None:
+        shown |= {"observedValue": check.value, "observedUnit": check.unit}
+    if check.output is not None:
+        shown["output"] = check.output
+    return shown
+
+
+class MetricsResponse(Response):
+    """Metrics as text."""
+
+    media_type = "text/plain"
+
+
+@router.get(
+    "/metrics",
+    response_class=MetricsResponse,
+    summary="Metrics for Prometheus",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(401, 403, 503)},
+)
+async def metrics(request: Request) -> Response:
+    """Sums over all workers of this service, as of the last second, in Prometheus's text form.
+
+    Needs the scope `admin`. Every metric and label is listed in docs/operations.md.
+    """
+    health, measured = health_of(request), metrics_of(request)
+    measured.flush(health.readings())
+    body, media_type = await asyncio.to_thread(lambda: measured.exposition(health.asked()))
+    return Response(body, headers={"Content-Type": media_type})

@@ -12,8 +12,10 @@ from app.current import CurrentRelease
 from app.enrichment import Rules
 from app.errors import Problem
 from app.exchange import exchange_of
+from app.health import Health
 from app.limits import charge_rows
 from app.lookup.index import Index
+from app.metrics import Metrics
 from app.settings import Settings
 
 
@@ -53,6 +55,17 @@ def counts_of(request: Request) -> Counts:
     """Published tables and exact counts."""
     counts: Counts = request.app.state.counts
     return counts
+
+
+def metrics_of(request: Request) -> Metrics:
+    """The numbers of this worker."""
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
+def health_of(request: Request) -> Health:
+    """How this worker is."""
+    return Health(request.app.state)
 
 
 def client_of(request: Request) -> str:
