@@ -9,10 +9,8 @@ sends at a fixed rate and counts its time from when a request was due, which wrk
 import argparse
 import asyncio
 import json
-import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +25,7 @@ from uuid import uuid4
 from app.database import open_engine
 from benchmarks import national
 from benchmarks.http import _script, _wrk
+from benchmarks.serving import service as running
 from tests.databases import Postgres, running_postgres
 from tests.starter_data import postcodes
 
@@ -36,9 +35,10 @@ _CONNECTIONS = 32
 
 
 class Service(NamedTuple):
-    """A running service, and the address of its store."""
+    """A running service, a key to it, and the address of its store."""
 
     url: str
+    key: str
     store: str
 
 
@@ -67,13 +67,13 @@ def main() -> None:
             for store in options.stores
         }
         scripts = Path(folder)
-        plain = _script(scripts / "plain.lua", [json.dumps({"postcode": p}) for p in _picked()])
-        unkeyed = _script(scripts / "unkeyed.lua", _contacts())
         rates: dict[tuple[str, str, int], list[float]] = {}
         shares: dict[tuple[str, str, int], list[float]] = {}
         for number in range(options.rounds + 1):
             for (store, workers), service in services.items():
-                keyed = _keyed(scripts / f"{uuid4().hex}.lua")
+                plain = _script(scripts / "plain.lua", [json.dumps({"postcode": p}) for p in _picked()], service.key)
+                unkeyed = _script(scripts / "unkeyed.lua", _contacts(), service.key)
+                keyed = _keyed(scripts / "keyed.lua", service.key)
                 for kind, script in (("uncounted", plain), ("unkeyed", unkeyed), ("keyed", keyed)):
                     before = _stored(service.store)
                     seconds = options.seconds if number else 1  # the first round warms up
@@ -139,11 +139,11 @@ def _contacts() -> list[str]:
     ]
 
 
-def _keyed(path: Path) -> Path:
+def _keyed(path: Path, key: str) -> Path:
     """The same contacts, each request with an event id of its own."""
     bodies = ",\n".join(f"[==[{body[:-2]}]==]" for body in _contacts())
     path.write_text(
-        'local headers = {["Content-Type"] = "application/json"}\n'
+        f'local headers = {{["Content-Type"] = "application/json", ["Authorization"] = "Bearer {key}"}}\n'
         f"local bodies = {{{bodies}}}\nlocal i = 0\n"
         "request = function() i = i + 1\n"
         f"  local body = bodies[i % #bodies + 1] .. ', \"event_id\": \"{uuid4().hex}-' .. i .. '\"}}}}'\n"
@@ -158,28 +158,14 @@ def _keyed(path: Path) -> Path:
 @contextmanager
 def _serving(folder: Path, data: Path, store: str, workers: int, server: Postgres | None) -> Iterator[Service]:
     counts = folder / f"{store}-{workers}"
-    environment = {"IMDLENS_DATA_DIR": str(data), "IMDLENS_COUNTS_DIR": str(counts)}
+    environment = {"IMDLENS_COUNTS_DIR": str(counts)}
     url = f"sqlite:///{counts / 'counts.sqlite'}"
     if store == "PostgreSQL":
         assert server
         url = server.new_database()
         environment |= {"IMDLENS_DATABASE_URL": url, "IMDLENS_SECRET": "a secret for benchmarks"}
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port), "--workers", str(workers)]
-    process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(400):
-            with socket.socket() as s:
-                if s.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        time.sleep(2)  # the other workers
-        yield Service(f"http://127.0.0.1:{port}", url)
-    finally:
-        process.terminate()
-        process.wait(60)
+    with running(data, workers, **environment) as (address, key):
+        yield Service(address, key, url)
 
 
 def _stored(url: str) -> int:
@@ -204,7 +190,7 @@ def _tails(
         parts: tuple[list[float], list[float]] = ([], [])
         for _ in range(3):
             for part, bodies in zip(parts, (plain, unkeyed), strict=True):
-                part.append(_p99(asyncio.run(_at_rate(service.url, bodies, rate, seconds / 3))))
+                part.append(_p99(asyncio.run(_at_rate(service, bodies, rate, seconds / 3))))
         found["unkeyed", store, workers] = (rate, median(parts[0]), median(parts[1]))
     return found
 
@@ -213,12 +199,12 @@ def _p99(latencies: list[float]) -> float:
     return sorted(latencies)[int(len(latencies) * 0.99)] * 1000
 
 
-async def _at_rate(url: str, bodies: list[str], rate: float, seconds: float) -> list[float]:
+async def _at_rate(service: Service, bodies: list[str], rate: float, seconds: float) -> list[float]:
     """Latencies of requests sent at a fixed rate, each from the moment when it was due."""
-    port = int(url.rsplit(":", 1)[1])
+    port = int(service.url.rsplit(":", 1)[1])
     requests = [
-        b"POST /v1/enrich HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-        % (len(body.encode()), body.encode())
+        b"POST /v1/enrich HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (service.key.encode(), len(body.encode()), body.encode())
         for body in bodies
     ]
     due = asyncio.Queue[tuple[float, bytes]]()

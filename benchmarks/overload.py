@@ -26,10 +26,7 @@ from typing import Any, Final
 
 import httpx
 
-from app.access import key_store
-from app.counting import key_hasher, open_store
-from app.settings import Settings
-from benchmarks import national
+from benchmarks import national, serving
 
 _POSTCODES: Final = ("NG1 1AA", "ng11aa", "ZZ99 3VZ", "DT1 1AA", "NG7 2RD", "not one")
 _BATCH: Final = 1000
@@ -128,10 +125,7 @@ def _serving(folder: Path, core: int) -> Iterator[tuple[int, int, str]]:
     data = folder / "data"
     build = [sys.executable, "-m", "app.cli", "data", "build", "--starter", "--out", str(data)]
     subprocess.run(build, check=True, capture_output=True)
-    settings = Settings(data_dir=data)
-    engine = open_store(settings)
-    key = key_store.create(engine, key_hasher(settings), "generator", ("enrich", "area"), by="benchmark")
-    engine.dispose()
+    key = serving.key(data)
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]

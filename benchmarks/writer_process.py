@@ -22,17 +22,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
-from uuid import uuid4
 
 from fastapi import FastAPI
 
-from app import counting
+from app import cli, counting
 from app.counts.ledger import Ledger
 from app.counts.store import Batch, CountStore, Event, Outcome
 from app.database import is_sqlite, open_engine, upgrade
 from benchmarks import national
 from benchmarks.http import _script, _wrk
 from benchmarks.ledger import _CONNECTIONS, _contacts, _keyed, _picked
+from benchmarks.serving import service
 from tests.databases import Postgres, running_postgres
 
 _SOCKET = "BENCHMARK_WRITER"
@@ -170,13 +170,13 @@ def main() -> None:
             for store in ("SQLite", "PostgreSQL")
             for how in ("thread", "process")
         }
-        scripts = {
-            "uncounted": _script(Path(folder) / "p.lua", [json.dumps({"postcode": p}) for p in _picked()]),
-            "unkeyed": _script(Path(folder) / "u.lua", _contacts()),
-        }
         for number in range(options.rounds + 1):
-            for (store, workers, how), url in services.items():
-                scripts["keyed"] = _keyed(Path(folder) / f"{uuid4().hex}.lua")
+            for (store, workers, how), (url, key) in services.items():
+                scripts = {
+                    "uncounted": _script(Path(folder) / "p.lua", [json.dumps({"postcode": p}) for p in _picked()], key),
+                    "unkeyed": _script(Path(folder) / "u.lua", _contacts(), key),
+                    "keyed": _keyed(Path(folder) / "k.lua", key),
+                }
                 for kind, script in scripts.items():
                     found = _wrk(f"{url}/v1/enrich", script, _CONNECTIONS, options.seconds if number else 2)
                     if number:
@@ -191,43 +191,36 @@ def main() -> None:
 
 
 @contextmanager
-def _serving(folder: Path, data: Path, store: str, workers: int, how: str, server: Postgres) -> Iterator[str]:
+def _serving(
+    folder: Path, data: Path, store: str, workers: int, how: str, server: Postgres
+) -> Iterator[tuple[str, str]]:
     counts = folder / f"{store}-{workers}-{how}"
     counts.mkdir()
     url = server.new_database() if store == "PostgreSQL" else f"sqlite:///{counts / 'counts.sqlite'}"
     environment = {
-        **os.environ,
-        "IMDLENS_DATA_DIR": str(data),
         "IMDLENS_COUNTS_DIR": str(counts),
         "IMDLENS_DATABASE_URL": url,
         "IMDLENS_SECRET": "a secret for benchmarks",
     }
-    processes = []
-    if how == "process":
-        environment[_SOCKET] = str(counts / "writer")
-        program = f"from benchmarks.writer_process import _write; _write({url!r}, {str(counts / 'writer')!r})"
-        processes.append(subprocess.Popen([sys.executable, "-c", program]))
-        while not (counts / "writer").exists():
-            time.sleep(0.05)
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.writer_process:create_app", "--factory", "--no-access-log"]
-    command += ["--port", str(port), "--workers", str(workers)]
-    processes.append(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))
-    try:
-        for _ in range(400):
-            with socket.socket() as s:
-                if s.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        time.sleep(3)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        for process in reversed(processes):
-            process.terminate()
-            process.wait(30)
+    with ExitStack() as running:
+        if how == "process":
+            environment[_SOCKET] = str(counts / "writer")
+            program = f"from benchmarks.writer_process import _write; _write({url!r}, {str(counts / 'writer')!r})"
+            writer = running.enter_context(subprocess.Popen([sys.executable, "-c", program]))
+            running.callback(writer.terminate)
+            while not (counts / "writer").exists():
+                time.sleep(0.05)
+        yield running.enter_context(service(data, workers, program="benchmarks.writer_process", **environment))
+
+
+def serve() -> None:
+    """`imdlens serve` of the service with the remote writer."""
+    import uvicorn
+
+    run = uvicorn.run
+    uvicorn.run = lambda _, **named: run("benchmarks.writer_process:create_app", **named)
+    cli.main()
 
 
 if __name__ == "__main__":
-    main()
+    serve() if sys.argv[1:2] == ["serve"] else main()
