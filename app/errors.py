@@ -12,7 +12,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 MEDIA_TYPE: Final = "application/problem+json"
 FHIR_MEDIA_TYPE: Final = "application/fhir+json"
@@ -140,6 +142,13 @@ def errors_of(error: ValidationError, root: str) -> list[dict[str, str]]:
     return field_errors(error.errors(include_url=False, include_input=False, include_context=False), root)
 
 
+class _Silence(Response):
+    """No answer: whoever asked has left while their body came."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send nothing."""
+
+
 def add_handlers(app: FastAPI) -> None:
     """Render every error of the framework as a Problem."""
 
@@ -158,6 +167,10 @@ def add_handlers(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101
         return Problem(error.status_code, headers=error.headers).response(request.scope["path"])
 
+    async def on_left(request: Request, error: Exception) -> Response:
+        return _Silence()
+
     app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(ClientDisconnect, on_left)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)

@@ -128,7 +128,7 @@ def _script(path: Path, bodies: list[str], key: str, kind: str = "application/js
 def _wrk(url: str, script: Path, connections: int, seconds: int) -> tuple[float, float]:
     """Answers a second, and the 99th percentile in milliseconds.
 
-    A worker that gets too little of the machine refuses some (503). Those are no answers, and more than few are an error.
+    A worker that gets too little of the machine refuses some (503). Those are no answers; more than few are an error.
     """
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), url]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout

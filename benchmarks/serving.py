@@ -21,7 +21,8 @@ _SWITCHES = ("--no-access-log", "--no-server-header", "--no-proxy-headers")
 
 def key(data: Path, **environment: str) -> str:
     """A key that a service with these variables will know."""
-    settings = {name.removeprefix("IMDLENS_").lower(): value for name, value in environment.items()}
+    named = {name: value for name, value in environment.items() if name.startswith("IMDLENS_")}
+    settings = {name.removeprefix("IMDLENS_").lower(): value for name, value in named.items()}
     return key_for(Settings(**{"data_dir": data, **settings}), *SCOPES, name="benchmark")  # type: ignore[arg-type]
 
 

@@ -23,11 +23,11 @@ from app.pages.card import PROBLEMS, Field, render_ask, render_card, render_gone
 from app.pages.sign_in import render_not_from_here
 from app.routers.enrich import read_record
 from app.routers.forms import Fields, ForeignFormError, read_form, visitor_of
-from app.routers.json_body import media_type, read_json
+from app.routers.json_body import DirectRoute, media_type, read_json
 from app.routers.state import card_secrets_of, current_of, index_of, may_see_groups, rules_of, settings_of
 from app.sealing import BadTokenError, ExpiredTokenError
 
-router = APIRouter(tags=["card"])
+router = APIRouter(tags=["card"], route_class=DirectRoute)
 
 # Pages are for browsers: they are not in the API's document, and their errors are pages too.
 

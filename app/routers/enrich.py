@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
@@ -17,7 +17,7 @@ from app.enrichment import Question, enrich, enrich_each
 from app.errors import Problem, errors_of
 from app.exchange import exchange_of
 from app.lookup.index import Index
-from app.routers.json_body import StrictRoute, media_type, read_json
+from app.routers.json_body import DirectRoute, media_type, read_json
 from app.routers.state import (
     charge,
     check_area,
@@ -31,7 +31,7 @@ from app.routers.state import (
     settings_of,
 )
 
-router = APIRouter(prefix="/v1", tags=["enrichment"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1", tags=["enrichment"], route_class=DirectRoute)
 
 _NDJSON: Final = "application/x-ndjson"
 _RECORD: Final[TypeAdapter[EnrichRequest]] = TypeAdapter(EnrichRequest)
@@ -56,14 +56,26 @@ _KEY: Final = {
     summary="Deprivation context for one postcode",
     response_model=EnrichResponse,
     responses=problems(400, 408, 413, 415, 422, 429, 503),
-    openapi_extra={"parameters": [_KEY]},
+    openapi_extra={
+        "parameters": [_KEY],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EnrichRequest"}}},
+        },
+    },
 )
-async def enrich_one(request: Request, record: Annotated[EnrichRequest, Body()]) -> Response:
+async def enrich_one(request: Request) -> Response:
     """Answer one postcode. A poor postcode is answered 200 with its status: unknown is a finding, not a failure.
 
     Without `contact` nothing is counted. With `contact.event_id`, or an `Idempotency-Key` header, a retry counts
     once. Allow 500 ms and carry on without the answer if it does not come.
     """
+    if media_type(request) != "application/json":
+        raise Problem(415, "Send application/json.")
+    try:
+        record = read_record(read_json(await request.body()), "body")
+    except ValueError:
+        raise Problem(400) from None
     index, rules = index_of(request), rules_of(request)
     check_area(request, asked=_asks_area(record))
     answer = enrich(_question(record), index, rules)
@@ -200,24 +212,24 @@ class _Answerer:
         return Problem(403)
 
 
-def _overgrown(record: Any) -> Problem | None:
+def _overgrown(record: Any, name: str = "record") -> Problem | None:
     """A record with far more fields than there are, refused before each of them costs an error of its own."""
     if not isinstance(record, dict):
         return None
     inner = (record.get("contact"), record.get("signals"))
     if len(record) > _MOST_FIELDS or any(isinstance(i, dict) and len(i) > _MOST_FIELDS for i in inner):
-        return Problem(422, errors=[{"field": "record", "code": "unknown_field"}])
+        return Problem(422, errors=[{"field": name, "code": "unknown_field"}])
     return None
 
 
-def read_record(record: Any) -> EnrichRequest:
-    """A record whose structure is sound; a 422 problem when it is not."""
-    if problem := _overgrown(record):
+def read_record(record: Any, name: str = "record") -> EnrichRequest:
+    """A record whose structure is sound; a 422 problem, which calls it by this name, when it is not."""
+    if problem := _overgrown(record, name):
         raise problem
     try:
         return _RECORD.validate_python(record)
     except ValidationError as error:
-        raise Problem(422, errors=errors_of(error, "record")) from None
+        raise Problem(422, errors=errors_of(error, name)) from None
 
 
 def _read(record: Any) -> EnrichRequest | Problem:

@@ -12,7 +12,7 @@ from app.errors import FHIR_MEDIA_TYPE, Problem
 from app.exchange import exchange_of
 from app.interop.fhir import Fault, observation, parameters, read_question
 from app.interop.fhir_definitions import CODE_SYSTEMS, capability_statement, code_system, operation_definition
-from app.routers.json_body import media_type, read_json
+from app.routers.json_body import DirectRoute, media_type, read_json
 from app.routers.state import check_area, index_of, may_see_groups, rules_of, settings_of
 
 _JSON: Final = frozenset({"application/json", FHIR_MEDIA_TYPE})
@@ -26,7 +26,7 @@ class FhirResponse(Response):
     media_type = FHIR_MEDIA_TYPE
 
 
-router = APIRouter(prefix="/fhir/R4", tags=["FHIR R4"], default_response_class=FhirResponse)
+router = APIRouter(prefix="/fhir/R4", tags=["FHIR R4"], default_response_class=FhirResponse, route_class=DirectRoute)
 
 
 @router.post(
