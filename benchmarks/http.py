@@ -68,9 +68,7 @@ def main() -> None:
         context = script([json.dumps({"postcode": p, **asked}) for p in picked[:_SINGLES]])
         batches = [picked[i : i + 1000] for i in range(0, len(picked), 1000)]
         whole = script([json.dumps({"records": [{"postcode": p} for p in some]}) for some in batches])
-        lines = script(
-            ["\n".join(json.dumps({"postcode": p}) for p in some) for some in batches], "application/x-ndjson"
-        )
+        lines = ["\n".join(json.dumps({"postcode": p}) for p in some) for some in batches]
         local = [p for p in picked if p.startswith(("NG", "DE"))][:1000]
         trust = script([json.dumps({"records": [{"postcode": p} for p in (local * 1000)[:1000]]})])
         bearer = {"Authorization": f"Bearer {key}"}

@@ -72,8 +72,10 @@ async def enrich_one(request: Request) -> Response:
     """
     if media_type(request) != "application/json":
         raise Problem(415, "Send application/json.")
+    if not (body := await request.body()):
+        raise Problem(422, errors=[{"field": "body", "code": "required"}])
     try:
-        record = read_record(read_json(await request.body()), "body")
+        record = read_record(read_json(body), "body")
     except ValueError:
         raise Problem(400) from None
     index, rules = index_of(request), rules_of(request)
@@ -83,8 +85,8 @@ async def enrich_one(request: Request) -> Response:
     receipt = NO_CONTACT
     if (contact := record.get("contact")) is not None:
         (receipt,) = await _receipts(request, index, [Asked(contact, answer, request.headers.get("idempotency-key"))])
-    body = render(answer, receipt, index.release, rules, may_see_groups=may_see_groups(request))
-    return Response(body, media_type="application/json")
+    written = render(answer, receipt, index.release, rules, may_see_groups=may_see_groups(request))
+    return Response(written, media_type="application/json")
 
 
 @router.post(
