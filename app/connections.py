@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.errors import Problem
+from app.exchange import WHOLE
 from app.limits import PROBES, WAITED, busy
 from app.overload import Overload
 
@@ -150,8 +151,11 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """A request is read to its end."""
-        if not self._is_refused:
-            super().on_message_complete()
+        if self._is_refused:
+            return
+        super().on_message_complete()
+        if self.cycle is not None and not self.cycle.more_body:
+            self.cycle.scope[WHOLE] = True  # type: ignore[typeddict-unknown-key]
 
     def on_response_complete(self) -> None:
         """A request is answered to its end."""

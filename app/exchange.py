@@ -10,6 +10,9 @@ from app.access.caller import Caller
 from app.doors import Door
 
 KEY: Final = "imdlens"
+WHOLE: Final = "imdlens.whole"
+"""Stands in the scope of a request whose body is all there: to read it takes no time, in which anything could change.
+Only our own connections say so; under another server every body is taken for one that may be slow."""
 
 
 class Trace(NamedTuple):

@@ -14,7 +14,7 @@ from app.access.keys import PREFIX, KeysAwayError
 from app.access.spent import SpentAwayError
 from app.doors import DOORS, HOOKS, Door, Doors
 from app.errors import Problem
-from app.exchange import exchange_of
+from app.exchange import WHOLE, exchange_of
 from app.page_doors import is_browser, visit_of, with_pages
 
 _PREFIX: Final = PREFIX.encode()
@@ -41,8 +41,9 @@ class Guard:
         except Problem as problem:
             await problem.response(scope["path"])(scope, receive, _as_read(scope, send))
             return
-        send = _as_read(scope, send)
-        await self.app(scope, receive if proof is None else _rechecked(receive, proof, _access_of(scope)), send)
+        if proof is not None and WHOLE not in scope:
+            receive = _rechecked(receive, proof, _access_of(scope))
+        await self.app(scope, receive, _as_read(scope, send))
 
     async def _pass(self, scope: Scope) -> Proof | None:
         """The proof of the caller; None at a door where nobody is asked. A Problem where the door stays closed."""
@@ -50,7 +51,8 @@ class Guard:
         exchange.door = door = self._door(scope)
         if door.scope is None:
             return None
-        if _PREFIX in unquote_to_bytes(scope["query_string"]):  # an address is kept where a key must not be
+        query = scope["query_string"]
+        if query and _PREFIX in unquote_to_bytes(query):  # an address is kept where a key must not be
             raise Problem(401, headers=_NO_KEY)
         try:
             proof = _browser(scope) if is_browser(scope, door) else await _proof(scope, door)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.allowances import Allowances, Taken
 from app.doors import DOORS, Size
 from app.errors import Problem
-from app.exchange import exchange_of
+from app.exchange import WHOLE, exchange_of
 from app.overload import Overload, weight
 
 WAITED: Final = "imdlens.waited"
@@ -187,20 +187,21 @@ class BodyLimit:
         if not announced.isdigit() or int(announced) > most:
             await Problem(413, f"At most {most:,} bytes.").response(scope["path"])(scope, receive, send)
             return
-        read, whole, until = 0, False, 0.0
+        read, whole, until = 0, bool(scope.get(WHOLE)), 0.0
 
         async def receive_some() -> Message:
             nonlocal read, whole, until
-            if whole:
-                return await receive()
-            until = until or asyncio.get_running_loop().time() + self.seconds
-            try:
-                async with asyncio.timeout_at(until):
-                    message = await receive()
-            except TimeoutError:
-                # What still comes of the body would be taken for another request: the connection is of no more use.
-                raise HTTPException(408, headers={"Connection": "close"}) from None
-            whole = not message.get("more_body", False)
+            if whole:  # nothing to wait for
+                message = await receive()
+            else:
+                until = until or asyncio.get_running_loop().time() + self.seconds
+                try:
+                    async with asyncio.timeout_at(until):
+                        message = await receive()
+                except TimeoutError:
+                    # What still comes would be taken for another request: the connection is of no more use.
+                    raise HTTPException(408, headers={"Connection": "close"}) from None
+                whole = not message.get("more_body", False)
             read += len(message.get("body", b""))
             if read > most:
                 # The one exception that the framework lets through while it reads a body.

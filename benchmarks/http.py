@@ -52,7 +52,7 @@ def main() -> None:
         folder = Path(temporary)
         counts = {"IMDLENS_COUNTS_DIR": str(folder / "counts")}
         rows = {"IMDLENS_CLIENT_ROWS_PER_MINUTE": "1000000000"}  # counted as ever, and never too many
-        ours, key = running.enter_context(service(data, **counts, **rows))
+        ours = running.enter_context(service(data, **counts, **rows))
         unguarded = running.enter_context(
             application("benchmarks.baseline:unguarded", "--factory", IMDLENS_DATA_DIR=str(data), **counts)
         )
@@ -60,7 +60,7 @@ def main() -> None:
         bare = running.enter_context(application("benchmarks.baseline:bare", "--lifespan", "off"))
 
         def script(bodies: list[str], kind: str = "application/json", method: str = "POST") -> Path:
-            return _script(folder / f"{len(list(folder.iterdir()))}.lua", bodies, key, kind, method)
+            return _script(folder / f"{len(list(folder.iterdir()))}.lua", bodies, ours.key, kind, method)
 
         asked = {"include": ["context"], "signals": _SIGNALS}
         single = script([json.dumps({"postcode": p}) for p in picked[:_SINGLES]])
@@ -71,8 +71,8 @@ def main() -> None:
         lines = ["\n".join(json.dumps({"postcode": p}) for p in some) for some in batches]
         local = [p for p in picked if p.startswith(("NG", "DE"))][:1000]
         trust = script([json.dumps({"records": [{"postcode": p} for p in (local * 1000)[:1000]]})])
-        bearer = {"Authorization": f"Bearer {key}"}
-        link = httpx.post(f"{ours}/card", json={"postcode": local[0], **asked}, headers=bearer).json()["url"]
+        bearer = {"Authorization": f"Bearer {ours.key}"}
+        link = httpx.post(f"{ours.url}/card", json={"postcode": local[0], **asked}, headers=bearer).json()["url"]
         runs = {
             "bare ASGI answer": (bare, single, "/v1/enrich", 32),
             _E: (empty, single, "/v1/enrich", 32),
@@ -90,15 +90,18 @@ def main() -> None:
             runs = {name: run for name, run in runs.items() if name == _E or any(o in name for o in options.only)}
         rates: dict[str, list[float]] = {name: [] for name in runs}
         tails: dict[str, list[float]] = {name: [] for name in runs}
+        costs: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(options.rounds):
-            for name, (url, script, path, connections) in runs.items():
-                rate, tail = _wrk(f"{url}{path}", script, connections, options.seconds)
+            for name, (server, script_of, path, connections) in runs.items():
+                before = server.used()
+                rate, tail = _wrk(f"{server.url}{path}", script_of, connections, options.seconds)
+                costs[name].append((server.used() - before) / (rate * options.seconds) * 1e6)
                 rates[name].append(rate)
                 tails[name].append(tail)
-    _print(rates, {name: median(t) for name, t in tails.items()})
+    _print(rates, costs, {name: median(t) for name, t in tails.items()})
 
 
-def _print(measured: dict[str, list[float]], tails: dict[str, float]) -> None:
+def _print(measured: dict[str, list[float]], costs: dict[str, list[float]], tails: dict[str, float]) -> None:
     rows = []
     for name, found in measured.items():
         rate, ratios = median(found), sorted(f / e for f, e in zip(found, measured[_E], strict=True))
@@ -106,8 +109,11 @@ def _print(measured: dict[str, list[float]], tails: dict[str, float]) -> None:
         shown = f"{rate * 1000:,.0f} postcodes/s" if batch else f"{rate:,.0f} requests/s"
         goal = next((goal for begins, goal in _GOALS.items() if name.startswith(begins)), "")
         ratio = "" if batch else f"{median(ratios):.2f} × E ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-        rows.append((name, goal, shown, ratio, f"{tails[name]:.1f} ms"))
-    print(national.table(("one worker", "goal", "measured", "ratio, and its spread over rounds", "p99"), rows))
+        cost = median(costs[name])
+        of_e = "" if batch else f", {median(costs[_E]) / cost:.2f} × E"
+        rows.append((name, goal, shown, ratio, f"{cost:,.0f} µs{of_e}", f"{tails[name]:.1f} ms"))
+    heading = ("one worker", "goal", "measured", "ratio, and its spread over rounds", "processor time of one", "p99")
+    print(national.table(heading, rows))
 
 
 def _script(path: Path, bodies: list[str], key: str, kind: str = "application/json", method: str = "POST") -> Path:

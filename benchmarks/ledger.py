@@ -164,8 +164,8 @@ def _serving(folder: Path, data: Path, store: str, workers: int, server: Postgre
         assert server
         url = server.new_database()
         environment |= {"IMDLENS_DATABASE_URL": url, "IMDLENS_SECRET": "a secret for benchmarks"}
-    with running(data, workers, **environment) as (address, key):
-        yield Service(address, key, url)
+    with running(data, workers, **environment) as one:
+        yield Service(one.url, one.key, url)
 
 
 def _stored(url: str) -> int:

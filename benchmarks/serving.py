@@ -9,9 +9,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import NamedTuple
+
+import psutil
 
 from app.settings import Settings
 from tests.service import key_for
+
+
+class Server(NamedTuple):
+    """A server that runs: its address, the process, and a key where it asks for one."""
+
+    url: str
+    pid: int
+    key: str = ""
+
+    def used(self) -> float:
+        """Seconds of processor time that the process has used."""
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
 
 SCOPES = ("enrich", "area", "inclusion", "breakdowns")
 
@@ -27,8 +44,8 @@ def key(data: Path, **environment: str) -> str:
 
 
 @contextmanager
-def service(data: Path, workers: int = 1, *, program: str = "app.cli", **environment: str) -> Iterator[tuple[str, str]]:
-    """`imdlens serve` on a free port, its address and a key. Its lines go to a file, as they would to a journal.
+def service(data: Path, workers: int = 1, *, program: str = "app.cli", **environment: str) -> Iterator[Server]:
+    """`imdlens serve` on a free port. Its lines go to a file, as they would to a journal.
 
     `program` may name another module that serves when it is given the same arguments.
     """
@@ -36,23 +53,23 @@ def service(data: Path, workers: int = 1, *, program: str = "app.cli", **environ
     command = [sys.executable, "-m", program, "serve", "--workers", str(workers)]
     with (
         TemporaryFile() as lines,
-        _running(command, lines.fileno(), IMDLENS_DATA_DIR=str(data), **environment) as url,
+        _running(command, lines.fileno(), IMDLENS_DATA_DIR=str(data), **environment) as server,
     ):
         if workers > 1:
             time.sleep(2)  # the other workers
-        yield url, secret
+        yield server._replace(key=secret)
 
 
 @contextmanager
-def application(name: str, *arguments: str, **environment: str) -> Iterator[str]:
-    """Another application under uvicorn, its address."""
+def application(name: str, *arguments: str, **environment: str) -> Iterator[Server]:
+    """Another application under uvicorn."""
     command = [sys.executable, "-m", "uvicorn", name, *_SWITCHES, *arguments]
-    with _running(command, subprocess.DEVNULL, **environment) as url:
-        yield url
+    with _running(command, subprocess.DEVNULL, **environment) as server:
+        yield server
 
 
 @contextmanager
-def _running(command: list[str], lines: int, **environment: str) -> Iterator[str]:
+def _running(command: list[str], lines: int, **environment: str) -> Iterator[Server]:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -69,7 +86,7 @@ def _running(command: list[str], lines: int, **environment: str) -> Iterator[str
                     break
             assert process.poll() is None, command
             time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
+        yield Server(f"http://127.0.0.1:{port}", process.pid)
     finally:
         process.terminate()
         process.wait(60)

@@ -32,7 +32,7 @@ from app.database import is_sqlite, open_engine, upgrade
 from benchmarks import national
 from benchmarks.http import _script, _wrk
 from benchmarks.ledger import _CONNECTIONS, _contacts, _keyed, _picked
-from benchmarks.serving import service
+from benchmarks.serving import Server, service
 from tests.databases import Postgres, running_postgres
 
 _SOCKET = "BENCHMARK_WRITER"
@@ -171,14 +171,16 @@ def main() -> None:
             for how in ("thread", "process")
         }
         for number in range(options.rounds + 1):
-            for (store, workers, how), (url, key) in services.items():
+            for (store, workers, how), one in services.items():
                 scripts = {
-                    "uncounted": _script(Path(folder) / "p.lua", [json.dumps({"postcode": p}) for p in _picked()], key),
-                    "unkeyed": _script(Path(folder) / "u.lua", _contacts(), key),
-                    "keyed": _keyed(Path(folder) / "k.lua", key),
+                    "uncounted": _script(
+                        Path(folder) / "p.lua", [json.dumps({"postcode": p}) for p in _picked()], one.key
+                    ),
+                    "unkeyed": _script(Path(folder) / "u.lua", _contacts(), one.key),
+                    "keyed": _keyed(Path(folder) / "k.lua", one.key),
                 }
                 for kind, script in scripts.items():
-                    found = _wrk(f"{url}/v1/enrich", script, _CONNECTIONS, options.seconds if number else 2)
+                    found = _wrk(f"{one.url}/v1/enrich", script, _CONNECTIONS, options.seconds if number else 2)
                     if number:
                         rates.setdefault((store, workers, how, kind), []).append(found)
     rows = []
@@ -191,9 +193,7 @@ def main() -> None:
 
 
 @contextmanager
-def _serving(
-    folder: Path, data: Path, store: str, workers: int, how: str, server: Postgres
-) -> Iterator[tuple[str, str]]:
+def _serving(folder: Path, data: Path, store: str, workers: int, how: str, server: Postgres) -> Iterator[Server]:
     counts = folder / f"{store}-{workers}-{how}"
     counts.mkdir()
     url = server.new_database() if store == "PostgreSQL" else f"sqlite:///{counts / 'counts.sqlite'}"

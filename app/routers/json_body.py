@@ -11,6 +11,7 @@ from typing import Any
 import jiter
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import Problem
 
@@ -28,7 +29,9 @@ def read_json(body: bytes) -> Any:
 
 def media_type(request: Request) -> str:
     """The media type of the body, without its parameters."""
-    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+    # As the server has them: the framework would decode every header first.
+    found = next((value for name, value in request.scope["headers"] if name == b"content-type"), b"")
+    return found.decode("latin-1").partition(";")[0].strip().lower()
 
 
 class StrictRequest(Request):
@@ -45,16 +48,23 @@ class StrictRequest(Request):
 class DirectRoute(APIRoute):
     """A route whose function is called at once where it takes the request alone, as there is nothing to solve for it.
 
-    The framework solves all the same: cookies, a query, an answer to put headers on. That took a fifth of a request.
-    No dependency of a router or of the application reaches such a function: who may ask is the Guard's to say.
+    The framework would solve all the same (cookies, a query, an answer to put headers on), between two stacks of what
+    to close and a second catcher of errors: a third of a request. No dependency of a router or of the application
+    reaches such a function: who may ask is the Guard's to say.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The function itself, or the framework's handler."""
-        if list(signature(self.endpoint).parameters) == ["request"]:
-            handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-            return handler
-        return super().get_route_handler()
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        if list(signature(endpoint).parameters) == ["request"]:
+            self.app = _direct(endpoint)
+
+
+def _direct(endpoint: Callable[[Request], Coroutine[Any, Any, Response]]) -> ASGIApp:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    return call
 
 
 class StrictRoute(DirectRoute):
@@ -63,11 +73,9 @@ class StrictRoute(DirectRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the framework's handler."""
         handle = super().get_route_handler()
-        if self.body_field is None:
-            return handle
 
         async def handle_strictly(request: Request) -> Response:
-            if media_type(request) != "application/json":
+            if self.body_field is not None and media_type(request) != "application/json":
                 return Problem(415, "Send application/json.").response(request.scope["path"])
             return await handle(StrictRequest(request.scope, request.receive))
 
