@@ -23,7 +23,7 @@ from app.pages.card import PROBLEMS, Field, render_ask, render_card, render_gone
 from app.pages.sign_in import render_not_from_here
 from app.routers.enrich import read_record
 from app.routers.forms import Fields, ForeignFormError, read_form, visitor_of
-from app.routers.json_body import DirectRoute, media_type, read_json
+from app.routers.json_body import DirectRoute, body_of, media_type, read_json
 from app.routers.state import card_secrets_of, current_of, index_of, may_see_groups, rules_of, settings_of
 from app.sealing import BadTokenError, ExpiredTokenError
 
@@ -75,7 +75,7 @@ async def make(request: Request) -> Response:
     if kind != "application/json":
         raise Problem(415, f"Send application/json or {FORM}.")
     try:
-        record = read_record(read_json(await request.body()))
+        record = read_record(read_json(await body_of(request)))
     except ValueError:
         raise Problem(400) from None
     question = Question(record["postcode"], record.get("contact"), record.get("signals"), context_on=today())

@@ -17,7 +17,7 @@ from app.enrichment import Question, enrich, enrich_each
 from app.errors import Problem, errors_of
 from app.exchange import exchange_of
 from app.lookup.index import Index
-from app.routers.json_body import DirectRoute, media_type, read_json
+from app.routers.json_body import DirectRoute, body_of, media_type, read_json
 from app.routers.state import (
     charge,
     check_area,
@@ -72,7 +72,7 @@ async def enrich_one(request: Request) -> Response:
     """
     if media_type(request) != "application/json":
         raise Problem(415, "Send application/json.")
-    if not (body := await request.body()):
+    if not (body := await body_of(request)):
         raise Problem(422, errors=[{"field": "body", "code": "required"}])
     try:
         record = read_record(read_json(body), "body")
@@ -118,7 +118,7 @@ async def enrich_batch(request: Request) -> Response:
     read is answered in its place by `{"error": …}` and its neighbours are answered as usual.
     """
     kind, most = media_type(request), settings_of(request).max_batch_records
-    body = await request.body()
+    body = await body_of(request)
     if kind == _NDJSON:
         _check_length(body.count(b"\n") // 2, most)  # a blank line between any two is enough
         lines = [line for line in body.split(b"\n") if line.strip()]

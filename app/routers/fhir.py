@@ -12,7 +12,7 @@ from app.errors import FHIR_MEDIA_TYPE, Problem
 from app.exchange import exchange_of
 from app.interop.fhir import Fault, observation, parameters, read_question
 from app.interop.fhir_definitions import CODE_SYSTEMS, capability_statement, code_system, operation_definition
-from app.routers.json_body import DirectRoute, media_type, read_json
+from app.routers.json_body import DirectRoute, body_of, media_type, read_json
 from app.routers.state import check_area, index_of, may_see_groups, rules_of, settings_of
 
 _JSON: Final = frozenset({"application/json", FHIR_MEDIA_TYPE})
@@ -122,7 +122,7 @@ def _resource(resource: dict[str, Any]) -> Response:
 
 async def _body(request: Request) -> Any:
     try:
-        return read_json(await request.body())
+        return read_json(await body_of(request))
     except ValueError:
         raise Problem(400) from None
 
