@@ -3,12 +3,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+OUTSIDE := .venv-outside
 HOST ?= 127.0.0.1
 PORT ?= 8080
 WORKERS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format bench overload attack chaos browser image clean
+.PHONY: help run demo test check format bench overload attack chaos outside browser image clean
 
 help:  ## List what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +51,9 @@ attack: $(VENV)/.dev  ## Attack thousands of invented stores, as published and w
 chaos: $(VENV)/.dev  ## Kill workers, services and the database under load, 20 times each
 	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-20} $(BIN)/pytest tests/integration/test_survival.py
 
+outside: $(VENV)/.run $(OUTSIDE)/.made  ## Ask a CDS Hooks client and FHIR validators that others wrote (a minute)
+	$(OUTSIDE)/bin/pytest outside -rs
+
 browser: $(VENV)/.dev
 	@if [ -n "$$CHROMIUM" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
@@ -63,7 +67,7 @@ image:  ## Build the container image (needs docker, podman or buildah)
 	  exec $$tool build -t imd-lens .
 
 clean:  ## Remove what was installed and built here
-	rm -rf $(VENV) imdlens-data imdlens-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) $(OUTSIDE) imdlens-data imdlens-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 
 # ---- environments: made once, made anew when what they install from changes
 
@@ -85,3 +89,8 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 $(VENV)/.bench: $(VENV)/.dev
 	@echo "Installing what the benchmarks compare with ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]' && touch $@
+
+$(OUTSIDE)/.made: $(VENV)/bin/pip outside/requirements.txt
+	@echo "Making an environment in $(OUTSIDE) for what others wrote, whose pins are not ours ..."
+	@$(BIN)/python -m venv --clear $(OUTSIDE)
+	@$(OUTSIDE)/bin/pip install --quiet --disable-pip-version-check -r outside/requirements.txt && touch $@

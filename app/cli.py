@@ -51,6 +51,8 @@ _LOCAL_DAYS: Final = 90
 # For TLS 1.2; those of 1.3 are fixed.
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
+_KEY_KNOWN: Final = "the one printed at the first start; another by: imdlens keys create"
+
 OutDir = Annotated[Path | None, typer.Option("--out", help="Data folder; IMDLENS_DATA_DIR by default.")]
 
 
@@ -153,8 +155,8 @@ def serve(
     key = _first_key(settings, here=_is_here(host))
     err.print(
         f"\n  Page to open   {shown}/\n  The API        {shown}/docs\n"
-        f"  Key            {key or 'the one printed at the first start; another by: imdlens keys create'}\n"
-        f'  Try it         curl -s {shown}/v1/enrich -H "Authorization: Bearer {key or "$KEY"}" \\\n'
+        f"  Key            {f'KEY={key}' if key else _KEY_KNOWN}\n"
+        f'  Try it         curl -s {shown}/v1/enrich -H "Authorization: Bearer $KEY" \\\n'
         "                   -H 'Content-Type: application/json' -d '{\"postcode\": \"NG1 1AA\"}'\n"
         f"  Tables         {shown}/v1/breakdowns{_and_the_demo(settings)}\n",
         markup=False,

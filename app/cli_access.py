@@ -54,11 +54,12 @@ def list_keys(as_json: Annotated[bool, typer.Option("--json", help="JSON instead
         out.print("There are no keys yet: imdlens keys create --name NAME --scope enrich")
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("Id", "Name", "State", "Scopes", "Created", "Expires", "Last used"):
+    for heading in ("Id", "Name", "State", "Created", "Expires", "Last used", "Scopes"):
         table.add_column(heading, no_wrap=heading != "Scopes")
     for key in found:
-        moments = [(key[name] or "never")[:16].replace("T", " ") for name in ("created_at", "expires_at", "used_at")]
-        table.add_row(key["id"], key["name"], key["state"], " ".join(key["scopes"]), *moments)
+        days = [key[name][:10] for name in ("created_at", "expires_at")]
+        used = (key["used_at"] or "never")[:16].replace("T", " ")
+        table.add_row(key["id"], key["name"], key["state"], *days, used, "\n".join(key["scopes"]))
     out.print(table)
 
 

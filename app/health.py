@@ -13,6 +13,7 @@ from app.counts.periods import today
 from app.current import CurrentRelease
 from app.enrichment import Rules
 from app.metrics import Asked, Readings
+from app.overload import Overload
 from app.request_log import AuditFile
 
 Status = Literal["pass", "warn", "fail"]
@@ -40,6 +41,7 @@ class Health:
         self._intake: Intake | None = state.intake
         self._access: Access | None = state.access
         self._audit: AuditFile | None = state.audit
+        self._overload: Overload = state.overload
 
     @property
     def index_age(self) -> float | None:
@@ -61,7 +63,7 @@ class Health:
 
     def readings(self) -> Readings:
         """What metrics show each second."""
-        return Readings(self.keys_age, self.index_age, self.audit == "failing")
+        return Readings(self.keys_age, self.index_age, self.audit == "failing", self._overload.shed)
 
     def asked(self) -> Asked:
         """What metrics show when they are asked for. Reads a file."""

@@ -1,27 +1,16 @@
 """Assembly and lifespan, nothing else."""
 
 import asyncio
-import base64
 import gc
-import hashlib
 import logging
-import re
 import signal
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib import metadata
-from pathlib import Path
 from typing import Any, Final
 
-import fastapi_offline
 from fastapi import FastAPI
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.openapi.utils import get_openapi
-from fastapi.staticfiles import StaticFiles
-from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
-from starlette.responses import HTMLResponse, Response
 
 from app.access.access import Access
 from app.access.browsers import Browsers
@@ -30,21 +19,8 @@ from app.access.keys import KeyRing
 from app.access.spent import SpentTokens
 from app.access.tokens import TokenReader
 from app.allowances import Allowances
+from app.api_document import DESCRIPTION, add_docs, document
 from app.connections import STATE, Bounds
-from app.contract.breakdowns import Breakdown, Breakdowns, ExactCounts
-from app.contract.card import CardLink
-from app.contract.cds_hooks import (
-    AppointmentBookRequest,
-    CdsCards,
-    CdsFeedback,
-    CdsFeedbackAnswer,
-    CdsServices,
-    PatientViewRequest,
-)
-from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
-from app.contract.fhir import OperationOutcome
-from app.contract.platform import Alive, Ping, Ready, Status, Version
-from app.contract.problems import ProblemDetails
 from app.cors import CorsBelow
 from app.counting import Counts, engine_of, key_hasher, secrets_for_cards, start_counting
 from app.counts.periods import today
@@ -57,7 +33,6 @@ from app.limits import BodyLimit, ClientLimits, Shedding
 from app.logs import watch_loop
 from app.metrics import Metrics
 from app.overload import Overload
-from app.pages.card import STATIC
 from app.proxies import Proxies
 from app.request_log import AuditFile, RequestLog
 from app.routers import breakdowns, card, cds_hooks, enrich, fhir, platform, sign_in
@@ -66,51 +41,6 @@ from app.telemetry import RequestContext
 from app.tracing import Tracing
 
 log: Final = logging.getLogger("imdlens")
-
-_DESCRIPTION: Final = """
-A home postcode in; the published IMD decile, the Core20 flag and what may be said of the area out.
-
-A decile is about an **area**, never about a person. `null` is **unknown**, never "not deprived". Never for triage,
-priority, predicting attendance, overbooking or discharge.
-"""
-
-# In the order of the document.
-_MODELS: Final[list[tuple[type[Any], JsonSchemaMode]]] = [
-    (EnrichRequest, "validation"),
-    (BatchRequest, "validation"),
-    (PatientViewRequest, "validation"),
-    (AppointmentBookRequest, "validation"),
-    (CdsFeedback, "validation"),
-    *(
-        (model, "serialization")
-        for model in (
-            EnrichResponse,
-            BatchResponse,
-            Breakdowns,
-            Breakdown,
-            ExactCounts,
-            CardLink,
-            CdsServices,
-            CdsCards,
-            CdsFeedbackAnswer,
-            ProblemDetails,
-            OperationOutcome,
-            Alive,
-            Ready,
-            Version,
-            Ping,
-            Status,
-        )
-    ),
-]
-
-
-class _InOrder(GenerateJsonSchema):
-    """Fields and examples in the order in which they are written, which is the order of the answers."""
-
-    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
-        """Leave the order alone."""
-        return value
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -170,7 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="IMD Lens",
         summary="Deprivation context at the point of care.",
-        description=_DESCRIPTION,
+        description=DESCRIPTION,
         version=metadata.version("imd-lens"),
         license_info={"name": "MIT", "identifier": "MIT"},
         docs_url=None,
@@ -196,11 +126,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Shedding, overload=overload)
     # Added last: the outermost.
     app.add_middleware(RequestContext, metrics=metrics, request_log=RequestLog(audit), tracing=tracing)
-    for doors in (enrich, breakdowns, card, cds_hooks, fhir, platform, sign_in):
+    for doors in (enrich, breakdowns, card, sign_in, cds_hooks, fhir, platform):
         # Not included: a request would be matched twice, against the router and against its route.
         app.router.routes.extend(doors.router.routes)
-    _add_docs(app)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    add_docs(app)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 
 
@@ -216,16 +146,6 @@ def _browsers(settings: Settings, ring: KeyRing, secrets: list[bytes]) -> Browse
     )
 
 
-class _Kept(StaticFiles):
-    """Style sheets, which a browser may keep: without them in its store a card would flash on each opening."""
-
-    def file_response(self, *arguments: Any, **named: Any) -> Response:
-        """Answer a file that may be kept for a day."""
-        response = super().file_response(*arguments, **named)
-        response.headers["cache-control"] = "public, max-age=86400"
-        return response
-
-
 def settle() -> None:
     """Take what start-up made out of the garbage collector's rounds: each full one cost requests some 50 ms."""
     gc.collect()
@@ -236,55 +156,3 @@ def _reopen_on_hangup(audit: AuditFile | None) -> None:
     """SIGHUP opens the audit file anew, as whoever moved it away expects."""
     if audit is not None and threading.current_thread() is threading.main_thread():
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, audit.reopen)
-
-
-def _add_docs(app: FastAPI) -> None:
-    """`/docs` from assets of our own, so that no browser asks a third party for them."""
-    assets = Path(fastapi_offline.__file__).parent / "static"
-    app.mount("/static/swagger", StaticFiles(directory=assets), name="swagger")
-    app.mount("/static", _Kept(directory=STATIC), name="static")
-
-    async def docs() -> HTMLResponse:
-        page = get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title="IMD Lens: the API",
-            swagger_js_url="/static/swagger/swagger-ui-bundle.js",
-            swagger_css_url="/static/swagger/swagger-ui.css",
-            swagger_favicon_url="/static/swagger/favicon.png",
-        )
-        page.headers["content-security-policy"] = _docs_policy(bytes(page.body))
-        return page
-
-    app.add_api_route("/docs", docs, include_in_schema=False)
-
-
-def _docs_policy(page: bytes) -> str:
-    """Lets the page run its own script and the one written into it, and ask this service alone."""
-    inline = re.findall(rb"<script>(.*?)</script>", page, re.DOTALL)
-    hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'" for text in inline]
-    return (
-        f"default-src 'none'; script-src 'self' {' '.join(hashes)}; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The document, with the models that only the batch's two media types name."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title,
-            summary=app.summary,
-            description=app.description,
-            version=app.version,
-            license_info=app.license_info,
-            routes=app.routes,
-        )
-        # The framework leaves out models that only a media type names, and nulls in examples.
-        _, models = TypeAdapter.json_schemas(
-            [(m.__name__, mode, TypeAdapter(m)) for m, mode in _MODELS],
-            ref_template="#/components/schemas/{model}",
-            schema_generator=_InOrder,
-        )
-        document["components"]["schemas"] = models["$defs"]
-        app.openapi_schema = document
-    return app.openapi_schema

@@ -35,7 +35,7 @@ _BEAT_SECONDS: Final = 1.0
 _DOOR_NAMES: Final = (*(door.name for door in DOORS), "none")
 _STATUSES: Final = (
     *("200", "201", "303", "304"),
-    *("400", "401", "403", "404", "405", "406", "410", "412", "413", "415", "422", "429", str(LEFT)),
+    *("400", "401", "403", "404", "405", "406", "408", "410", "412", "413", "415", "422", "429", str(LEFT)),
     *("500", "503", OTHER),
 )
 _OUTCOMES: Final = {
@@ -127,6 +127,11 @@ TABLE: Final = (
         "Requests refused: no good key (401), no scope (403), too large (413), too many (429), not now (503).",
         (Label("reason", tuple(_REFUSALS.values())),),
     ),
+    Measure(
+        "imdlens_shed_total",
+        "counter",
+        "Requests turned away because the worker was overloaded, most before they were any other number here.",
+    ),
     Measure("imdlens_in_flight", "gauge", "Requests that are being answered, as of the last second."),
     Measure("imdlens_workers", "gauge", "Live workers."),
     Measure(
@@ -163,6 +168,7 @@ class Readings(NamedTuple):
     keys_age: float | None = None
     index_age: float | None = None
     audit_failing: bool = False
+    shed: int = 0
 
 
 class Asked(NamedTuple):
@@ -199,6 +205,7 @@ class Metrics:
         self._registry: CollectorRegistry | None = None
         self._folder: Path | None = None
         self._cpu = 0.0
+        self._shed = 0
 
     def answered(self, exchange: Exchange, status: int, seconds: float) -> None:
         """Add one request. This is on the way of every answer: it touches plain numbers only."""
@@ -292,6 +299,9 @@ class Metrics:
         if readings.index_age is not None:
             self._child("imdlens_index_age_days").set(round(readings.index_age, 2))
         self._child("imdlens_audit_failing").set(int(readings.audit_failing))
+        if readings.shed > self._shed:
+            self._child("imdlens_shed_total").inc(readings.shed - self._shed)
+            self._shed = readings.shed
         used = resource.getrusage(resource.RUSAGE_SELF)
         cpu = used.ru_utime + used.ru_stime
         self._child("imdlens_cpu_seconds_total").inc(max(0.0, cpu - self._cpu))

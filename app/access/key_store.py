@@ -25,9 +25,8 @@ def create(
 ) -> str:
     """Make a key and store its hash; the key itself is returned, and is nowhere else. ScopeError, KeyRefusedError."""
     if not NAME.fullmatch(name) or name in RESERVED:
-        raise KeyRefusedError(
-            "A name has up to 40 of a-z, 0-9, dot, dash and underscore; it names a system, and no other."
-        )
+        kept = ", ".join(sorted(RESERVED))
+        raise KeyRefusedError(f"A name has up to 40 of a-z, 0-9, dot, dash and underscore, and is none of {kept}.")
     if not scopes:
         raise KeyRefusedError("A key needs at least one scope.")
     if not 1 <= days <= LONGEST_DAYS:

@@ -34,7 +34,12 @@ class CountsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    month: str = Field(max_length=7, description="A sealed month, `YYYY-MM`.", examples=["2026-10"])
+    month: str = Field(
+        max_length=7,
+        description="A sealed month, `YYYY-MM`.",
+        examples=["2026-10"],
+        json_schema_extra={"pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"},
+    )
     by: Literal[BY] = Field(description="The one dimension to count by.")  # type: ignore[valid-type]
 
 

@@ -159,6 +159,8 @@ def answers(*types: str, example: dict[str, Any] | None = None) -> dict[int | st
 # When each is answered, and an example of its detail and errors.
 _WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
     400: ("The body is not JSON: broken, a key twice, NaN, not UTF-8, or nested too deeply.", None, []),
+    401: ("Nobody proved who calls: no key, or one that is wrong, revoked or expired.", None, []),
+    403: ("The caller lacks the scope of this door, or of what the body asks for.", None, []),
     404: ("There is no such resource.", None, []),
     406: ("`_format` or `Accept` leaves JSON out.", "Ask for application/fhir+json.", []),
     413: ("The body is over the limit.", "At most 65,536 bytes.", []),

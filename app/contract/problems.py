@@ -40,8 +40,8 @@ class ProblemDetails(BaseModel):
 # When each is answered, and an example of its detail and errors.
 _WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
     400: ("The body is not JSON: broken, a key twice, NaN, not UTF-8, or nested too deeply.", None, []),
-    401: ("No key was sent, or another.", "A key is needed.", []),
-    403: ("Exact counts are closed on this service.", "Exact counts are closed: no key for them is set.", []),
+    401: ("Nobody proved who calls: no key, or one that is wrong, revoked or expired.", None, []),
+    403: ("The caller lacks the scope of this door, or of what the body asks for.", None, []),
     404: ("There is no such table, period, sealed month or service.", None, [{"field": "period", "code": "not_found"}]),
     408: ("The body did not come to its end in time. The connection is closed.", None, []),
     412: (

@@ -62,7 +62,7 @@ def read_table(
     "/counts",
     summary="Exact counts of a sealed month",
     response_model=ExactCounts,
-    responses=problems(401, 403, 404, 422, 429, 503),
+    responses=problems(404, 422, 429, 503),
 )
 def read_counts(
     request: Request,

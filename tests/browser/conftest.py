@@ -16,16 +16,17 @@ expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
-def service(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running service on starter data."""
-    with serving(tmp_path_factory.mktemp("service"), IMDLENS_DATA_DIR=str(starter)) as (url, _):
-        yield url
+def key(starter: Path) -> str:
+    """A key of the service, made before it starts."""
+    return key_for(Settings(data_dir=starter), "enrich", "breakdowns", name="browser-tests")
 
 
 @pytest.fixture(scope="module")
-def key(starter: Path) -> str:
-    """A key of that service."""
-    return key_for(Settings(data_dir=starter), "enrich", "breakdowns", name="browser-tests")
+def service(key: str, starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running service on starter data, which knows the key."""
+    assert key
+    with serving(tmp_path_factory.mktemp("service"), IMDLENS_DATA_DIR=str(starter)) as (url, _):
+        yield url
 
 
 @pytest.fixture(scope="module")

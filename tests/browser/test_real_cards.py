@@ -52,8 +52,9 @@ def key(settings: Settings) -> str:
 
 
 @pytest.fixture(scope="module")
-def service(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def service(key: str, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service with the longest directory entries that are taken, leads, resources and places."""
+    assert key  # made before the service starts, which then knows it
     local = tmp_path_factory.mktemp("local")
     address = "https://www.example.org/a-rather-long-address/of-a-service-that-helps"
     with_lines(

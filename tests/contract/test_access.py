@@ -97,6 +97,7 @@ def test_what_is_open_holds_nothing_of_patients_or_counts() -> None:
         "fhir_operation",
         "fhir_codes",
         "livez",
+        "ping",
         "readyz",
         "version",
         "openapi",

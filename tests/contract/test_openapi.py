@@ -10,6 +10,8 @@ import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import settings as hypothesis_settings
 
+from app.access.caller import SCOPES
+from app.doors import DOORS, HOOKS
 from app.main import create_app
 from app.settings import Settings
 from tests.service import bearer, calling, key_for
@@ -18,7 +20,7 @@ NAMES = {"patient-view": "PatientView", "appointment-book": "AppointmentBook"}
 # CDS Hooks has a status of its own for a request whose prefetch is missing, and FHIR for a format that is not JSON;
 # too long a list may be over the limit of a body before it is anything else.
 REFUSALS = ["400", "401", "403", "404", "405", "406", "412", "413", "415", "422"]
-CONFIG = schemathesis.Config.from_dict({"checks": {"negative_data_rejection": {"expected-statuses": REFUSALS}}})
+CONFIG = {"checks": {"negative_data_rejection": {"expected-statuses": REFUSALS}}}
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +33,9 @@ def described(starter: Path) -> Iterator[Any]:
     settings = Settings(data_dir=starter)
     app = create_app(settings)
     with calling(settings, app=app):
-        loaded = schemathesis.openapi.from_asgi("/openapi.json", app, config=CONFIG)
-        loaded.config.update(headers=bearer(key_for(settings)))
-        yield loaded
+        key = {"bearer": key_for(settings)}
+        config = schemathesis.Config.from_dict({"auth": {"openapi": {"key": key, "hook": key}}, **CONFIG})
+        yield schemathesis.openapi.from_asgi("/openapi.json", app, config=config)
 
 
 @schemathesis.serializer("application/x-ndjson")
@@ -76,6 +78,22 @@ def test_every_operation_has_a_summary_and_its_errors(document: dict[str, Any]) 
                 if status[0] in "45":
                     shape = "application/fhir+json" if path.startswith("/fhir/") else "application/problem+json"
                     assert set(answer["content"]) == {shape}, (path, status)
+
+
+def test_the_document_says_of_every_operation_who_may_call_it(document: dict[str, Any]) -> None:
+    for door in DOORS:
+        operation = document["paths"].get(door.path, {}).get(door.method.lower())
+        if operation is None:
+            assert door.kind in ("page", "open"), door.name
+        elif door.scope is None:
+            assert operation["security"] == []
+        else:
+            assert {"key": []} in operation["security"]
+            assert ({"hook": []} in operation["security"]) == (door.name in HOOKS)
+            assert f"Scope: `{door.scope}`." in operation["description"]
+            assert {"401", "403"} <= set(operation["responses"])
+    scheme = document["components"]["securitySchemes"]["key"]
+    assert all(f"`{scope}`" in scheme["description"] for scope in SCOPES)
 
 
 def test_the_examples_of_requests_are_answered(client: TestClient, document: dict[str, Any]) -> None:
