@@ -201,7 +201,7 @@ def test_a_client_that_hangs_up_while_it_sends_gives_its_places_back(app: FastAP
     async def receive() -> Message:
         return next(messages)
 
-    Asked(app, receive, app=app)(path="/v1/enrich", headers=headers)
+    assert Asked(app, receive, app=app)(path="/v1/enrich", headers=headers) is None  # and nobody is answered
     assert app.state.overload.in_flight == app.state.allowances.client("limits").in_flight == 0
 
 

@@ -11,12 +11,20 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.connections import STATE, Bounds, Connection, allow_connections
+from app.exchange import WHOLE
 from app.limits import WAITED, Shedding
+from app.metrics import Metrics
 from app.overload import Overload
+from app.request_log import RequestLog
 from app.telemetry import RequestContext
+from app.tracing import Tracing
+
+
+def around(application: ASGIApp) -> RequestContext:
+    return RequestContext(application, Metrics(), RequestLog(), Tracing(None))
 
 
 class Server:
@@ -26,8 +34,9 @@ class Server:
         self.overload = Overload(128)
         self.bounds = Bounds(self.overload, most, head_seconds)
         self.served: list[int] = []
+        self.whole: list[bool] = []
         self.hold = 0.0
-        self._app = RequestContext(Shedding(self._answer, self.overload))
+        self._app = around(Shedding(self._answer, self.overload))
         config = uvicorn.Config(self, http=Connection, port=0, log_level="critical", lifespan="on", ws="none")
         self.uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self.uvicorn.run)
@@ -44,6 +53,7 @@ class Server:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert WAITED not in scope
+        self.whole.append(WHOLE in scope)
         read, more = 0, True
         while more:
             message = await receive()
@@ -149,7 +159,7 @@ def test_early_and_late_refusals_are_the_same(server: Server) -> None:
     full = Overload(1)
     full.in_flight = 1
     scope = {"type": "http", "method": "GET", "path": "/v1/breakdowns", "headers": [], "query_string": b""}
-    asyncio.run(RequestContext(Shedding(server._answer, full))(scope, receive, send))
+    asyncio.run(around(Shedding(server._answer, full))(scope, receive, send))
     with overloaded(server):
         early = httpx.get(f"{server.url}/v1/breakdowns").headers
     changing = {"X-Request-Id", "Retry-After"}
@@ -278,3 +288,21 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be(monkeypatch: pyte
         monkeypatch.setattr(resource, "getrlimit", lambda _, limits=limits: limits)
         allow_connections(1000)
     assert asked == [(1024, 1024), (1192, resource.RLIM_INFINITY), (1024, 1024)]
+
+
+def test_a_body_is_said_to_be_there_only_when_all_of_it_is(server: Server) -> None:
+    head = b"POST /v1/enrich HTTP/1.1\r\nHost: x\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        for sent, later, whole in (
+            (REQUEST, b"", True),
+            (REQUEST[:-2], REQUEST[-2:], False),
+            (REQUEST[:-4], REQUEST[-4:], False),
+            (head + b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n", b"0\r\n\r\n", False),
+            (head + b"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", b"", True),
+        ):
+            before = len(server.whole)
+            connection.sendall(sent)
+            until(lambda before=before: len(server.whole) > before)
+            connection.sendall(later)
+            assert read_answers(connection, 1) == [(200, b"{}")]
+            assert server.whole[before:] == [whole], sent
