@@ -20,6 +20,7 @@ from app.errors import Problem
 from app.exchange import WHOLE
 from app.limits import PROBES, WAITED, busy
 from app.overload import Overload
+from app.telemetry import refusal_headers
 
 STATE: Final = "connections"
 """Where the application's lifespan state holds what connections are bounded by."""
@@ -50,16 +51,19 @@ class Bounds:
     def __init__(self, overload: Overload, most: int, head_seconds: float) -> None:
         """`most` connections; `head_seconds` from when a connection is free until it sent the head of a request."""
         self.overload, self.most, self.head_seconds = overload, most, head_seconds
-        self._answers = [
-            tuple(_parts(busy(turn), path, close=close) for turn in range(3))
+        self._answers = {
+            (path == "/fhir", close, https): [_parts(busy(turn), path, close=close, https=https) for turn in range(3)]
             for path in ("/", "/fhir")
             for close in (False, True)
-        ]
+            for https in (False, True)
+        }
         self._turn = count()
 
-    def refusal(self, headers: Iterable[tuple[bytes, bytes]], *, fhir: bool, close: bool, head: bool) -> bytes:
+    def refusal(
+        self, headers: Iterable[tuple[bytes, bytes]], *, fhir: bool, close: bool, https: bool, head: bool
+    ) -> bytes:
         """A whole answer to one who is turned away."""
-        begin, end = self._answers[2 * fhir + close][next(self._turn) % 3]
+        begin, end = self._answers[fhir, close, https][next(self._turn) % 3]
         request_id, correlation = b"", b""
         for name, value in headers:
             if name == b"x-request-id" and _SAFE_ID.fullmatch(value):
@@ -70,11 +74,11 @@ class Bounds:
         return b"".join((begin, made, correlation, b"\r\n\r\n", b"" if head else end))
 
 
-def _parts(problem: Problem, path: str, *, close: bool) -> tuple[bytes, bytes]:
+def _parts(problem: Problem, path: str, *, close: bool, https: bool) -> tuple[bytes, bytes]:
     """An answer in two parts, between which the request's id belongs."""
     response = problem.response(path)
-    fixed = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-    lines = [f"{name}: {value}" for name, value in {**dict(response.headers), **fixed}.items()]
+    headers = [*response.raw_headers, *refusal_headers(https=https)]
+    lines = [f"{name.decode()}: {value.decode()}" for name, value in headers]
     lines += ["Connection: close"] if close else []
     head = "\r\n".join(["HTTP/1.1 503 Service Unavailable", *lines, "x-request-id: "])
     return head.encode(), bytes(response.body)
@@ -180,7 +184,7 @@ class Connection(HttpToolsProtocol):
         # One who waits to be told to send the body would not know whether to.
         close = self._is_spare or self.expect_100_continue or not self.parser.should_keep_alive()
         fhir = self.url.startswith(b"/fhir/") or self.url == b"/fhir"
-        head = self.parser.get_method() == b"HEAD"
-        self.transport.write(bounds.refusal(self.headers, fhir=fhir, close=close, head=head))
+        https, head = self.scheme == "https", self.parser.get_method() == b"HEAD"
+        self.transport.write(bounds.refusal(self.headers, fhir=fhir, close=close, https=https, head=head))
         if close:
             self.transport.close()

@@ -64,6 +64,11 @@ _HEADERS: Final = {
 }
 
 
+def refusal_headers(*, https: bool) -> _Headers:
+    """What every problem has that is answered before its door is known."""
+    return _HEADERS[False, False, https, False, False]
+
+
 class RequestContext:
     """Mirrors or makes X-Request-ID, mirrors X-Correlation-ID, turns what escapes into a 500, and tells of each."""
 

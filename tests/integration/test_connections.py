@@ -158,7 +158,14 @@ def test_early_and_late_refusals_are_the_same(server: Server) -> None:
 
     full = Overload(1)
     full.in_flight = 1
-    scope = {"type": "http", "method": "GET", "path": "/v1/breakdowns", "headers": [], "query_string": b""}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/v1/breakdowns",
+        "headers": [],
+        "query_string": b"",
+        "scheme": "http",
+    }
     asyncio.run(around(Shedding(server._answer, full))(scope, receive, send))
     with overloaded(server):
         early = httpx.get(f"{server.url}/v1/breakdowns").headers
