@@ -60,8 +60,14 @@ class Shedding:
             await busy(next(self._turn)).response(scope["path"])(scope, receive, send)
             return
         place = _Place(overload, _weight(scope))
+
+        async def send_on(message: Message) -> None:
+            # What is left to do then is the client's: one that does not read its answer must not hold a place.
+            place.give_back()
+            await send(message)
+
         try:
-            await self.app(scope, receive if place.whole == 1 else self._weighed(receive, place), send)
+            await self.app(scope, receive if place.whole == 1 else self._weighed(receive, place), send_on)
         finally:
             place.give_back()
 
@@ -99,6 +105,7 @@ class _Place:
     def give_back(self) -> None:
         """Give up what was taken."""
         self._overload.in_flight -= self._taken
+        self._taken = 0
 
 
 def _weight(scope: Scope) -> int:

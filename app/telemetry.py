@@ -63,6 +63,9 @@ _HEADERS: Final = {
     for governed in (False, True)
 }
 
+PLAIN: Final = _HEADERS[False, False, False, False, False]
+"""What every answer has that is no page, by whichever layer it is given."""
+
 
 class RequestContext:
     """Mirrors or makes X-Request-ID, mirrors X-Correlation-ID, turns what escapes into a 500, and tells of each."""
