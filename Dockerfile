@@ -1,7 +1,8 @@
 # IMD Lens as a container: starter data inside, the full data by a volume on /data, counts by one on /counts.
 #
 #   docker build -t imd-lens --build-arg COMMIT=$(git rev-parse HEAD) .
-#   docker run --rm -p 8080:8080 imd-lens                                   starter data
+#   docker run --rm -v counts:/counts imd-lens keys create --name epr --scope enrich     first: without it nobody could ask
+#   docker run --rm -p 8080:8080 -v counts:/counts imd-lens                 starter data
 #   docker run --rm -v imd:/data imd-lens data build --out /data ...         the national index
 #   docker run --rm -p 8080:8080 -v imd:/data:ro -v counts:/counts -e IMDLENS_DATA_DIR=/data imd-lens
 

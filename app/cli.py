@@ -256,9 +256,8 @@ def _first_key(settings: Settings, *, here: bool) -> str | None:
 
     try:
         engine = open_store(settings)
-        known = key_store.listed(engine)
-        if not known and here and not settings.database_url:
-            return key_store.create(engine, key_hasher(settings), "local", _LOCAL_SCOPES, _LOCAL_DAYS, by=who())
+        if here and not settings.database_url:
+            return key_store.create_first(engine, key_hasher(settings), "local", _LOCAL_SCOPES, _LOCAL_DAYS, by=who())
         if not here and not settings.access_file and not key_store.any_good(engine):
             _fail("Nobody could ask: make a key first, by imdlens keys create --name NAME --scope enrich")
         engine.dispose()

@@ -33,6 +33,7 @@ TITLES: Final[Mapping[int, tuple[str, str]]] = {
     415: ("media-type", "The body is not of a media type that is read here"),
     422: ("invalid-request", "The body does not have the expected structure"),
     429: ("throttled", "This client asks too much at once"),
+    431: ("head-too-large", "The head of the request is too large"),
     500: ("internal", "Something went wrong on this side"),
     503: ("not-ready", "The service is not ready"),
 }
@@ -50,6 +51,7 @@ _ISSUES: Final[Mapping[int, str]] = {
     415: "not-supported",
     422: "invalid",
     429: "throttled",
+    431: "too-long",
     500: "exception",
     503: "transient",
 }

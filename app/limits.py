@@ -23,6 +23,7 @@ WAITED: Final = "imdlens.waited"
 PROBES: Final = frozenset(door.path for door in DOORS if door.kind == "probe")
 """Paths that are answered whatever else happens."""
 
+_OPEN_FORMS: Final = frozenset(door.path for door in DOORS if door.method == "POST" and door.scope is None)
 BUSY: Final = "More is asked than can be answered now. Try again."
 _RETRY_SECONDS: Final = (1, 2, 3)  # not all at the same moment
 _BODY_SECONDS: Final = 30.0
@@ -59,9 +60,17 @@ class Shedding:
             overload.shed += 1
             await busy(next(self._turn)).response(scope["path"])(scope, receive, send)
             return
-        place = _Place(overload, _weight(scope))
+        # Whoever reads a body of anybody at all waits without a place: else some bodies that drip would take them all.
+        is_anybody = scope["method"] == "POST" and scope["path"] in _OPEN_FORMS
+        place = _Place(overload, _weight(scope), 0 if is_anybody else 1)
+
+        async def send_on(message: Message) -> None:
+            # What is left to do then is the client's: one that does not read its answer must not hold a place.
+            place.give_back()
+            await send(message)
+
         try:
-            await self.app(scope, receive if place.whole == 1 else self._weighed(receive, place), send)
+            await self.app(scope, receive if place.is_whole else self._weighed(receive, place), send_on)
         finally:
             place.give_back()
 
@@ -78,27 +87,29 @@ class Shedding:
 
 
 class _Place:
-    """What one request takes up, from when it begins: one unit, and all of them once its body is there."""
+    """What one request takes up: one unit or none from when it begins, and all of them once its body is there."""
 
-    __slots__ = ("_overload", "_taken", "whole")
+    __slots__ = ("_overload", "_taken", "_whole", "is_whole")
 
-    def __init__(self, overload: Overload, whole: int) -> None:
-        self._overload, self._taken, self.whole = overload, 1, whole
-        overload.in_flight += 1
+    def __init__(self, overload: Overload, whole: int, now: int) -> None:
+        self._overload, self._taken, self._whole = overload, now, whole
+        self.is_whole = now == whole
+        overload.in_flight += now
 
     def take_whole(self) -> bool:
         """Take up all of it; False where others took up everything meanwhile."""
-        if self._taken == 1:
-            if self._overload.in_flight > self._overload.most:
+        if not self.is_whole:
+            if self._overload.in_flight - self._taken >= self._overload.most:
                 self._overload.shed += 1
                 return False
-            self._overload.in_flight += self.whole - 1
-            self._taken = self.whole
+            self._overload.in_flight += self._whole - self._taken
+            self._taken, self.is_whole = self._whole, True
         return True
 
     def give_back(self) -> None:
         """Give up what was taken."""
         self._overload.in_flight -= self._taken
+        self._taken, self.is_whole = 0, True
 
 
 def _weight(scope: Scope) -> int:

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib import metadata
 from typing import Any, Final
 
@@ -84,8 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         yield {STATE: Bounds(overload, settings.max_connections, settings.head_seconds)}
         for watch in watches:
             watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
+        await asyncio.gather(*watches, return_exceptions=True)  # whatever ended one, what was counted is written down
         if app.state.intake:
             await app.state.intake.stop()
             app.state.intake = None

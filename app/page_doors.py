@@ -105,7 +105,8 @@ def with_pages(scope: Scope, send: Send) -> Send:
         if message["type"] == "http.response.start" and (b"content-type", MEDIA_TYPE.encode()) in message["headers"]:
             is_replaced = True
             answer = refusal(scope, message["status"])
-            answer.raw_headers.extend(header for header in message["headers"] if header[0] == b"retry-after")
+            kept = (b"retry-after", b"connection")
+            answer.raw_headers.extend(header for header in message["headers"] if header[0] in kept)
             await send({**message, "status": answer.status_code, "headers": answer.raw_headers})
             await send({"type": "http.response.body", "body": answer.body})
         elif not is_replaced:

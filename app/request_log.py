@@ -109,7 +109,8 @@ class AuditFile:
     def open(self) -> None:
         """Open the file, and make it if it is not there. OSError."""
         self.close()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        # O_NONBLOCK: a pipe that nobody reads would stop the worker here. To a file it means nothing.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         self._file = os.open(self._path, flags, 0o600)
         found = os.fstat(self._file)
         self._known, self._looked = (found.st_dev, found.st_ino), time.monotonic()

@@ -25,7 +25,7 @@ def enrich_or_none(
     """The answer, or None where there is none in time: show nothing then, and carry on.
 
     `key` is sent as `Idempotency-Key`: an opaque id of the contact, the same each time that the contact is sent, so
-    that it counts once. The second try comes at once after a broken connection, and after a 503 when its
+    that it counts once. The second try comes at once after a broken connection, and after a 503 or 429 when its
     `Retry-After` is at most `patience` seconds: none in a clinic, more in a queue that works behind it.
     """
     for last in (False, True):
@@ -43,7 +43,7 @@ def enrich_or_none(
             return _answer(response)
         log.warning("no answer: status %d", response.status_code)  # never the body, never what was sent
         wait = response.headers.get("Retry-After", "")
-        if response.status_code != 503 or last or not wait.isdecimal() or int(wait) > patience:
+        if response.status_code not in (429, 503) or last or not wait.isdecimal() or int(wait) > patience:
             return None
         time.sleep(int(wait))
     return None

@@ -178,7 +178,9 @@ class _Table:
     def name(self, field: str, value: str) -> str:
         if not NAME.fullmatch(value) or value in RESERVED:
             raise self.wrong(
-                field, "a name has 1 to 40 of a-z, 0-9, dot, underscore and hyphen, and no sign at its ends"
+                field,
+                "a name has 1 to 40 of a-z, 0-9, dot, underscore and hyphen, no sign at its ends, and is none of "
+                + ", ".join(sorted(RESERVED)),
             )
         return value
 

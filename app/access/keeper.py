@@ -5,7 +5,6 @@ copy holds hashes, and is believed for as long as a running worker would believe
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -39,6 +38,7 @@ class KeyKeeper:
         self._engine: Engine | None = None
         self._version: int | None = None
         self._away = False
+        self._kept = True
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keys", daemon=True)
 
@@ -75,6 +75,7 @@ class KeyKeeper:
             if not self._away:
                 log.error("keys cannot be read, those known are believed for a while: %s", type(error).__name__)
             self._away = True
+            self._version = None  # what comes back may be a backup, whose numbers mean other keys
         else:
             if self._away:
                 log.info("keys can be read again")
@@ -83,11 +84,15 @@ class KeyKeeper:
     def _run(self) -> None:
         written = time.monotonic()
         while not self._stopping.wait(POLL_SECONDS):
-            self.look()
-            if time.monotonic() - written >= _WRITE_SECONDS:
-                self._write()
-                self._touch()
-                written = time.monotonic()
+            try:
+                self.look()
+                if time.monotonic() - written >= _WRITE_SECONDS:
+                    written = time.monotonic()
+                    self._write()
+                    if not self._away:
+                        self._keep(self._ring.stored())
+            except Exception as error:  # noqa: BLE001 - without this thread no key could be revoked any more
+                log.error("looking after keys failed: %s", type(error).__name__)
 
     def _write(self) -> None:
         """Write down when keys were used. What cannot be written now is kept for the next time."""
@@ -105,19 +110,20 @@ class KeyKeeper:
     # ---- the copy on disk; its time of change says when the keys were last confirmed
 
     def _keep(self, keys: list[StoredKey]) -> None:
+        """Write the copy, whole each time: one that could not be written must grow old, not be confirmed unread."""
         fresh = self._copy.with_name(f".keys-{uuid4().hex}")
         try:
             fresh.touch(mode=0o600)
             fresh.write_bytes(_COPY.dump_json(keys))
             fresh.replace(self._copy)
         except OSError as error:  # a start without the database will have to wait for it
-            log.error("keys could not be copied to disk: %s", type(error).__name__)
-
-    def _touch(self) -> None:
-        """Say that the copy is still right. Another worker may have written a newer one: it is right as well."""
-        if not self._away and self._copy.exists():
+            if self._kept:
+                log.error("keys could not be copied to disk: %s", type(error).__name__)
+            self._kept = False
             with suppress(OSError):
-                os.utime(self._copy)
+                fresh.unlink(missing_ok=True)
+        else:
+            self._kept = True
 
     def _remember(self) -> None:
         try:

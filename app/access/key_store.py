@@ -1,11 +1,12 @@
 """Keys in the database: made, listed, revoked, and read by the workers."""
 
+import re
 import secrets as randomness
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select, update
 
 from app.access.caller import NAME, RESERVED, read_scopes
 from app.access.keys import KeyHasher, StoredKey, make_key
@@ -14,6 +15,7 @@ from app.database import writing
 
 LONGEST_DAYS: Final = 3 * 366
 DEFAULT_DAYS: Final = 365
+_ID: Final = re.compile(r"[0-9a-f]{8}")
 
 
 class KeyRefusedError(Exception):
@@ -24,28 +26,44 @@ def create(
     engine: Engine, hasher: KeyHasher, name: str, scopes: Sequence[str], days: int = DEFAULT_DAYS, by: str = ""
 ) -> str:
     """Make a key and store its hash; the key itself is returned, and is nowhere else. ScopeError, KeyRefusedError."""
+    with writing(engine) as connection:
+        return _create(connection, hasher, name, scopes, days, by)
+
+
+def create_first(
+    engine: Engine, hasher: KeyHasher, name: str, scopes: Sequence[str], days: int = DEFAULT_DAYS, by: str = ""
+) -> str | None:
+    """The same where no key was ever made, else None; of two that begin together on one host only one makes it."""
+    with writing(engine) as connection:
+        if connection.execute(select(api_key.c.id).limit(1)).first() is not None:
+            return None
+        return _create(connection, hasher, name, scopes, days, by)
+
+
+def _create(connection: Connection, hasher: KeyHasher, name: str, scopes: Sequence[str], days: int, by: str) -> str:
     if not NAME.fullmatch(name) or name in RESERVED:
         kept = ", ".join(sorted(RESERVED))
         raise KeyRefusedError(f"A name has up to 40 of a-z, 0-9, dot, dash and underscore, and is none of {kept}.")
     if not scopes:
         raise KeyRefusedError("A key needs at least one scope.")
+    if _ID.fullmatch(name):
+        raise KeyRefusedError("A name of eight hexadecimal digits could be the id of another key.")
     if not 1 <= days <= LONGEST_DAYS:
         raise KeyRefusedError(f"A key is good for 1 to {LONGEST_DAYS} days.")
     granted = read_scopes(scopes)
     key, now = make_key(), int(time.time())
-    with writing(engine) as connection:
-        connection.execute(
-            insert(api_key).values(
-                id=randomness.token_hex(4),
-                hash=hasher.newest(key.encode()),
-                name=name,
-                scopes=" ".join(sorted(granted)),
-                created_at=now,
-                created_by=by[:80],
-                expires_at=now + days * 86_400,
-            )
+    connection.execute(
+        insert(api_key).values(
+            id=randomness.token_hex(4),
+            hash=hasher.newest(key.encode()),
+            name=name,
+            scopes=" ".join(sorted(granted)),
+            created_at=now,
+            created_by=by[:80],
+            expires_at=now + days * 86_400,
         )
-        _changed(connection)
+    )
+    _changed(connection)
     return key
 
 

@@ -79,6 +79,10 @@ class KeyRing:
         self._good = frozenset(key.id for key in self._keys.values())
         self._seen = seen
 
+    def stored(self) -> list[StoredKey]:
+        """The keys, as they were read."""
+        return list(self._keys.values())
+
     def confirm(self, seen: float) -> None:
         """The keys were found unchanged."""
         self._seen = seen

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
 from typing import Final
 
@@ -54,5 +55,6 @@ class SpentTokens:
         if time.monotonic() - self._cleared < _CLEAR_SECONDS:
             return
         self._cleared = time.monotonic()
-        with writing(engine) as connection:
+        # The token is spent by now, and could not be sent again: what is old is forgotten another time.
+        with suppress(SQLAlchemyError), writing(engine) as connection:
             connection.execute(delete(spent_token).where(spent_token.c.expires_at < time.time() - _KEPT_SECONDS))

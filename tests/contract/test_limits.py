@@ -327,3 +327,91 @@ class Asked:
             scope["app"] = self.app
         asyncio.run(self.application(scope | more, self.receive or receive, send))  # type: ignore[arg-type]
         return statuses[0] if statuses else None
+
+
+# ------------------------------------------------------------------------------------- bodies of anybody at all
+
+
+async def _never() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def _form_scope(path: str) -> Scope:
+    headers = [
+        (b"host", b"localhost"),
+        (b"content-type", b"application/x-www-form-urlencoded"),
+        (b"content-length", b"100"),
+        (b"sec-fetch-site", b"same-origin"),
+    ]
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "scheme": "http",
+        "query_string": b"",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+    }
+
+
+def test_forms_of_anybody_that_drip_take_no_place_from_those_who_may_ask(app: FastAPI, limited: TestClient) -> None:
+    async def drip() -> list[int]:
+        some = [asyncio.create_task(app(_form_scope(path), _never, _nowhere)) for path in ("/sign-in", "/sign-out")]
+        await asyncio.sleep(0.2)
+        taken = [app.state.overload.in_flight]
+        for one in some:
+            one.cancel()
+        await asyncio.gather(*some, return_exceptions=True)
+        return [*taken, app.state.overload.in_flight]
+
+    async def _nowhere(_: Message) -> None:
+        raise AssertionError
+
+    portal = limited.portal
+    assert portal is not None
+    assert portal.call(drip) == [0, 0]
+
+
+def test_a_form_whose_body_is_there_takes_its_place() -> None:
+    overload, seen = Overload(1), list[int]()
+
+    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        seen.append(overload.in_flight)
+
+    async def whole() -> Message:
+        return {"type": "http.request", "body": b"x", "more_body": False}
+
+    async def nowhere(_: Message) -> None:
+        raise AssertionError
+
+    asyncio.run(Shedding(reads, overload)(_form_scope("/sign-in"), whole, nowhere))
+    assert (seen, overload.in_flight) == ([1], 0)
+    overload.in_flight = 0
+
+    async def taken_meanwhile() -> Message:
+        overload.in_flight = 1
+        return {"type": "http.request", "body": b"x", "more_body": False}
+
+    with pytest.raises(HTTPException) as refused:
+        asyncio.run(Shedding(reads, overload)(_form_scope("/sign-in"), taken_meanwhile, nowhere))
+    assert (refused.value.status_code, overload.in_flight) == (503, 1)
+
+
+def test_a_form_that_comes_too_slowly_meets_a_page_and_is_hung_up_on(starter: Path, tmp_path: Path) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with calling(Settings(data_dir=starter, counts_dir=tmp_path, body_seconds=0.01)) as client:
+        assert client.portal is not None
+        client.portal.call(client.app, _form_scope("/sign-in"), _never, send)
+    headers = dict(sent[0]["headers"])
+    assert (sent[0]["status"], headers[b"connection"]) == (408, b"close")
+    assert headers[b"content-type"].startswith(b"text/html")

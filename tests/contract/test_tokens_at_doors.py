@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
 
+from app.access import spent as spent_module
 from app.access.spent import SpentAwayError, SpentTokens
 from app.access.tokens import HookToken
 from app.doors import DOORS, HOOKS
@@ -192,6 +194,18 @@ def test_spent_tokens_are_forgotten_when_they_have_expired(store_url: str) -> No
         assert not spent.spend(token("new", time.time() + 60))
         with pytest.raises(SpentAwayError):
             SpentTokens(_away).spend(token("x", 0))
+
+
+def test_what_cannot_be_forgotten_now_costs_no_token(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(*_: Any) -> Any:
+        raise OperationalError("", None, Exception())
+
+    with opened(store_url) as engine:
+        spent = SpentTokens(lambda: engine)
+        spent._cleared -= 10_000
+        monkeypatch.setattr(spent_module, "delete", locked)
+        assert spent.spend(token("once", time.time() + 60))
+        assert not spent.spend(token("once", time.time() + 60))
 
 
 def token(jti: str, expires: float) -> HookToken:

@@ -36,6 +36,9 @@ class Server:
         self.served: list[int] = []
         self.whole: list[bool] = []
         self.hold = 0.0
+        self.answer = b"{}"
+        self.reads = True
+        self.headers: list[tuple[bytes, bytes]] = []
         self._app = around(Shedding(self._answer, self.overload))
         config = uvicorn.Config(self, http=Connection, port=0, log_level="critical", lifespan="on", ws="none")
         self.uvicorn = uvicorn.Server(config)
@@ -54,14 +57,18 @@ class Server:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert WAITED not in scope
         self.whole.append(WHOLE in scope)
-        read, more = 0, True
+        read, more = 0, self.reads
         while more:
             message = await receive()
             read, more = read + len(message.get("body", b"")), message.get("more_body", False)
         self.served.append(read)
+        self.headers = scope["headers"]
         await asyncio.sleep(self.hold)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-        await send({"type": "http.response.body", "body": b"{}"})
+        length = b"%d" % len(self.answer)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        for place in range(0, len(self.answer), 65_536):  # as files are sent
+            part, more = self.answer[place : place + 65_536], place + 65_536 < len(self.answer)
+            await send({"type": "http.response.body", "body": part, "more_body": more})
 
     def __enter__(self) -> "Server":
         self._thread.start()
@@ -222,6 +229,131 @@ def test_a_client_that_asks_and_does_not_read_is_cut_off(server: Server) -> None
     with overloaded(server), server.connect() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         until(lambda: is_hung_up(connection, REQUEST * 1000))
+
+
+def connect_without_reading(server: Server) -> socket.socket:
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    connection.connect(("127.0.0.1", server.port))
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    return connection
+
+
+def test_clients_that_do_not_read_their_answers_take_no_place_from_others() -> None:
+    with Server(most=1000, head_seconds=1) as server:
+        server.answer = bytes(8_000_000)
+        held = [connect_without_reading(server) for _ in range(130)]
+        until(lambda: len(server.served) == 130 and server.overload.in_flight == 0)
+        server.answer = b"{}"
+        assert httpx.get(server.url).status_code == 200
+        until(lambda: server.open() == 0)  # nor are they kept for ever
+        for connection in held:
+            connection.close()
+
+
+@pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
+def test_a_client_that_reads_slowly_but_does_read_gets_its_whole_answer(close: bytes) -> None:
+    with Server(head_seconds=0.2) as server, server.connect() as connection:
+        server.answer = bytes(6_000_000)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + close + b"\r\n")
+        read = 0
+        while read < len(server.answer) and (some := connection.recv(60_000)):
+            read += len(some)
+            time.sleep(0.02)
+        assert read > len(server.answer)
+
+
+@pytest.mark.parametrize("begun", [b"GET / HTTP/1.1\r\nX: ", b"GET /", REQUEST + b"GET / HTTP/1.1\r\nX: "])
+def test_a_head_without_end_is_refused_long_before_it_is_kept(server: Server, begun: bytes) -> None:
+    with server.connect() as connection:
+        connection.sendall(begun)
+        time.sleep(0.05)
+        connection.sendall(b"a" * 60_000)
+        time.sleep(0.05)
+        connection.sendall(b"a" * 10_000)
+        status, body = read_answers(connection, 2)[-1]
+    assert status == 431
+    assert b"head-too-large" in body
+
+
+def test_headers_without_end_after_a_body_are_refused_too(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ")
+        until(lambda: is_hung_up(connection, b"a" * 10_000))
+
+
+def test_a_long_head_and_a_long_body_are_read(server: Server) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 30_000 + b"\r\nContent-Length: 900000\r\n\r\n"
+    with server.connect() as connection:
+        connection.sendall(head + b"b" * 900_000)
+        assert read_answers(connection, 1)[0][0] == 200
+    assert server.served[-1] == 900_000
+
+
+def test_headers_after_the_body_are_none(server: Server) -> None:
+    """A proxy replaces the header that names its user in the head; what comes after the body it may pass on."""
+    with server.connect() as connection:
+        connection.sendall(
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nb\r\n0\r\n"
+            b"X-Remote-User: chief\r\nAuthorization: Bearer imdl_\r\n\r\n"
+        )
+        assert read_answers(connection, 1)[0][0] == 200
+    assert {name for name, _ in server.headers} == {b"host", b"transfer-encoding"}
+
+
+UPGRADES = [
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",
+    b"Connection: upgrade\r\nUpgrade: websocket\r\n",
+]
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_body_is_read_although_another_protocol_is_asked_for(
+    server: Server, upgrade: bytes, *, at_once: bool
+) -> None:
+    """Java's own client asks for h2c with each first request of a connection."""
+    before = len(server.served)
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 35\r\n" + upgrade + b"\r\n"
+    body = b"GET /looks-like-one HTTP/1.1\r\nHo: x\r\n\r\n"[:35]
+    with server.connect() as connection:
+        connection.sendall(head + body + REQUEST if at_once else head)
+        if not at_once:
+            time.sleep(0.05)
+            connection.sendall(body)
+            time.sleep(0.05)
+            connection.sendall(REQUEST)
+        assert [status for status, _ in read_answers(connection, 2)] == [200, 200]
+    assert server.served[before:] == [35, 4]
+
+
+def test_it_is_refused_at_overload_like_any_other(server: Server) -> None:
+    with overloaded(server), server.connect() as connection:
+        connection.sendall(REQUEST.replace(b"Host", UPGRADES[0] + b"Host") + REQUEST)
+        assert [status for status, _ in read_answers(connection, 2)] == [503, 503]
+
+
+@pytest.mark.parametrize("target", [b"CONNECT a:80", b"GET http://x", b"GET *", b"OPTIONS *"])
+def test_odd_targets_harm_nobody(server: Server, target: bytes) -> None:
+    with server.connect() as connection:
+        connection.sendall(target + b" HTTP/1.1\r\nHost: x\r\n" + UPGRADES[1] + b"\r\n")
+        assert read_answers(connection, 1)[0][0] in (200, 400)
+
+
+def test_who_is_answered_without_having_been_told_to_send_the_body_is_hung_up_on(server: Server) -> None:
+    """It may send its next request where the body of this one would be read."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+    server.reads = False
+    with server.connect() as connection:
+        connection.sendall(head)
+        assert [status for status, _ in read_answers(connection, 2)] == [200]
+    server.reads = True
+    with server.connect() as connection:
+        connection.sendall(head)
+        assert read_answers(connection, 1)[0][0] == 100
+        connection.sendall(b"body" + REQUEST)
+        assert [status for status, _ in read_answers(connection, 2)] == [200, 200]
 
 
 def test_what_waits_is_counted_until_it_begins(server: Server) -> None:

@@ -58,7 +58,7 @@ def test_parties_of_one_key_set_share_it(tmp_path: Path) -> None:
         FILE
         + f"""
 [[cds_client]]
-name = "other"
+name = "other-epr"
 issuer = "other"
 jwks_file = "epr.json"
 audience_base = "{BASE}"

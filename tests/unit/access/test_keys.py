@@ -1,9 +1,12 @@
 """Keys are random, stored as keyed hashes, and good exactly as long as they should be."""
 
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
 from sqlalchemy.exc import OperationalError
 
 from app.access import key_store
@@ -12,7 +15,7 @@ from app.access.keeper import KeyKeeper
 from app.access.keys import CACHED_SECONDS, KeyHasher, KeyRing, KeysAwayError, StoredKey, is_key, make_key
 from app.access.schema import api_key
 from app.database import open_engine
-from tests.databases import opened
+from tests.databases import eventually, opened
 
 SECRET = b"a secret of sixteen or more"
 HASHER = KeyHasher([SECRET])
@@ -269,3 +272,81 @@ def test_a_database_that_goes_and_comes_back_is_asked_again(sqlite_url: str, tmp
     keeper.look()
     assert ring.age(0) is not None
     keeper.stop()
+
+
+def test_a_backup_that_comes_back_with_the_same_number_is_read_anew(sqlite_url: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """After a restore, another change may have brought the version to where it was."""
+    with opened(sqlite_url) as engine:
+        first = make(engine)
+        engines = [lambda: engine, away, lambda: engine]
+        ring = KeyRing(HASHER)
+        keeper = KeyKeeper(ring, lambda: engines.pop(0)(), tmp_path / "keys.json")
+        keeper.look()
+        with engine.begin() as connection:  # as if restored: the key is gone, the version as before
+            connection.execute(delete(api_key))
+        for _ in range(2):
+            keeper._engine = None
+            keeper.look()
+        assert caller(ring, first, now=0, seen=ring._seen or 0) is None
+
+
+def test_no_fault_ends_the_looking_after_keys(sqlite_url: str, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """A thread that ended would leave every revoked key good for as long as the service runs."""
+    with opened(sqlite_url) as engine:
+        key = make(engine)
+        ring = KeyRing(HASHER)
+        keeper = keeper_of(engine, ring, tmp_path)
+        keeper.start()
+        looked = keeper.look
+        faults = [RuntimeError(), MemoryError()]
+
+        def look() -> None:
+            if faults:
+                raise faults.pop()
+            looked()
+
+        monkeypatch.setattr(keeper, "look", look)
+        assert key_store.revoke(engine, "epr") == 1
+        assert caller(ring, key, now=0, seen=ring._seen or 0)
+        eventually(lambda: caller(ring, key, now=0, seen=ring._seen or 0) is None)
+        keeper.stop()
+
+
+def test_a_copy_that_could_not_be_written_grows_old_and_leaves_nothing_behind(
+    sqlite_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A full disk keeps a revoked key in the copy: it must not be said to be right."""
+    with opened(sqlite_url) as engine:
+        make(engine)
+        ring = KeyRing(HASHER)
+        keeper = keeper_of(engine, ring, tmp_path)
+        keeper.look()
+        copy = tmp_path / "keys.json"
+        os.utime(copy, (1, 1))
+
+        def full(*_: object) -> int:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "write_bytes", full)
+            key_store.revoke(engine, "epr")
+            keeper.look()
+            keeper._keep(ring.stored())
+        assert copy.stat().st_mtime == 1
+        assert [file.name for file in tmp_path.glob("*keys*")] == ["keys.json"]
+        keeper._keep(ring.stored())
+        assert copy.read_text() == "[]"
+
+
+def test_of_two_services_that_start_together_one_makes_the_first_key(sqlite_url: str) -> None:
+    with opened(sqlite_url) as engine, ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: key_store.create_first(engine, HASHER, "local", ["enrich"]), range(8)))
+        assert len([key for key in made if key]) == 1
+        assert len(key_store.listed(engine)) == 1
+
+
+def test_a_name_that_could_be_the_id_of_another_key_is_refused(engine: Engine) -> None:
+    with pytest.raises(key_store.KeyRefusedError):
+        make(engine, "1f0c9a3b")

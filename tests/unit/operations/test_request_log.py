@@ -112,3 +112,9 @@ def test_a_folder_that_went_away_is_told(tmp_path: Path, caplog: pytest.LogCaptu
     file.write(b"2\n")
     assert not file.failing
     assert (tmp_path / "away" / "audit.jsonl").read_text() == "2\n"
+
+
+def test_a_pipe_that_nobody_reads_stops_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "audit.jsonl")
+    with pytest.raises(OSError, match="No such device"):
+        AuditFile(tmp_path / "audit.jsonl").open()
