@@ -95,7 +95,8 @@ class Hammer:
             while not self._ends.is_set():
                 connection.sendall(asked)
                 sent = time.time()
-                kept.append((sent, _status(connection)))
+                if (status := _status(connection)) != 503:  # that says nothing of a key: the machine has other work
+                    kept.append((sent, status))
                 time.sleep(0.02)
 
     def statuses(self) -> list[set[int]]:
