@@ -9,7 +9,7 @@ PORT ?= 8080
 WORKERS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format bench overload attack chaos outside browser image clean
+.PHONY: help run demo test check format bench overload attack guesses chaos outside browser image clean
 
 help:  ## List what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ overload: $(VENV)/.bench  ## Measure one worker at four times its capacity (a mi
 
 attack: $(VENV)/.dev  ## Attack thousands of invented stores, as published and without the audit (hours)
 	$(BIN)/python -m benchmarks.attack --stores 2000
+
+guesses: $(VENV)/.bench  ## Guess 100,000 keys beside a client that has one (two minutes)
+	$(BIN)/python -m benchmarks.guesses
 
 chaos: $(VENV)/.dev  ## Kill workers, services and the database under load, 20 times each
 	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-20} $(BIN)/pytest tests/integration/test_survival.py

@@ -139,8 +139,22 @@ def begin() -> LineHandler:
     sys.unraisablehook = _unraisable
     if not faulthandler.is_enabled():
         faulthandler.enable()  # should the interpreter itself crash: files and line numbers, no values
+    _leave_no_core()
     logging.captureWarnings(capture=True)
-    return LineHandler()
+    handler = LineHandler()
+    logging.lastResort = handler  # what no handler takes, as of a logger cut off, would be written with its message
+    return handler
+
+
+def _leave_no_core() -> None:
+    """A core holds the memory of a process, and so the requests that it served: none is written when it crashes."""
+    try:
+        import resource
+    except ImportError:  # there are no cores on Windows
+        return
+    # One byte, not none: Linux pipes a core to a collector whatever the limit is, except where it is 1.
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard == resource.RLIM_INFINITY else min(1, hard), hard))
 
 
 def configure() -> None:

@@ -4,6 +4,9 @@ import asyncio
 import json
 import logging
 import os
+import resource
+import signal
+import subprocess
 import sys
 import threading
 import warnings
@@ -23,7 +26,9 @@ def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     root, names = logging.getLogger(), ("imdlens", "uvicorn", "uvicorn.error", "uvicorn.access")
     before = [(logging.getLogger(n), logging.getLogger(n).level, logging.getLogger(n).propagate) for n in names]
     handlers, level = root.handlers[:], root.level
-    for module, name in ((sys, "excepthook"), (threading, "excepthook"), (sys, "unraisablehook")):
+    hooks = ((sys, "excepthook"), (threading, "excepthook"), (sys, "unraisablehook"), (logging, "lastResort"))
+    cores = resource.getrlimit(resource.RLIMIT_CORE)
+    for module, name in hooks:
         monkeypatch.setattr(module, name, getattr(module, name))
     monkeypatch.setattr(logs, "_stream", -1)
     logs.configure()
@@ -31,6 +36,7 @@ def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     logs._stream = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     yield lambda: [json.loads(line) for line in path.read_text().splitlines()]
     os.close(logs._stream)
+    resource.setrlimit(resource.RLIMIT_CORE, cores)
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -153,3 +159,44 @@ def test_a_stream_that_is_gone_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> 
     logs.write(b"x")
     os.close(write)
     logs.write(b"x")
+
+
+def test_what_no_handler_takes_is_a_line_as_well(lines: Lines, capfd: pytest.CaptureFixture[str]) -> None:
+    """By itself Python would write the message of such a record, and its traceback, to the error stream."""
+    cut_off = logging.getLogger("a library that was cut off")
+    cut_off.propagate = False
+    try:
+        failing()
+    except ValueError:
+        cut_off.exception("it failed on %s", MARK)
+    (line,) = lines()
+    assert (line["event"], line["error"]) == ("library", "ValueError")
+    assert MARK not in str(line) + capfd.readouterr().err
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="where a core goes is each system's own")
+def test_a_process_that_crashes_leaves_no_core(tmp_path: Path) -> None:
+    """Its memory holds requests. The limit is 1 where that is allowed, which a collector behind a pipe heeds too."""
+    program = (
+        "import os, resource, app.logs\n"
+        "hard = resource.getrlimit(resource.RLIMIT_CORE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))\n"
+        "app.logs.configure()\n"
+        "print(resource.getrlimit(resource.RLIMIT_CORE)[0], hard, flush=True)\n"
+        "os.abort()\n"
+    )
+    root = str(Path(__file__).parents[3])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    soft, hard = map(int, ended.stdout.split())
+    assert ended.returncode == -signal.SIGABRT
+    assert soft == (0 if hard == 0 else 1)
+    assert "Fatal Python error: Aborted" in ended.stderr
+    assert not list(tmp_path.iterdir())
