@@ -34,6 +34,7 @@ class Exchange:
         "feedback",
         "key_id",
         "records",
+        "refused",
         "request_id",
         "shown_id",
         "trace",
@@ -51,6 +52,8 @@ class Exchange:
         """The key that the caller's proof rests on, where it rests on one."""
         self.user: str | None = None
         """A keyed hash of the user whom a listed proxy vouched for; the name itself is noted nowhere."""
+        self.refused: str | None = None
+        """Why the door stayed closed, in a word that is ours alone."""
         self.records = 0
         self.contacts: dict[str, int] | None = None
         """How many contacts became what, where there were any."""

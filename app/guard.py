@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.access import Access, Proof
+from app.access.access import NO_CREDENTIAL, Access, Proof, Refused
 from app.access.keys import PREFIX, KeysAwayError
 from app.access.spent import SpentAwayError
 from app.doors import DOORS, HOOKS, Door, Doors
@@ -18,6 +18,7 @@ from app.exchange import WHOLE, exchange_of
 from app.page_doors import is_browser, visit_of, with_pages
 
 _PREFIX: Final = PREFIX.encode()
+_NO_SESSION: Final = Refused("session")
 _NO_KEY: Final = {"WWW-Authenticate": "Bearer"}
 
 
@@ -53,15 +54,18 @@ class Guard:
             return None
         query = scope["query_string"]
         if query and _PREFIX in unquote_to_bytes(query):  # an address is kept where a key must not be
+            exchange.refused = "address"
             raise Problem(401, headers=_NO_KEY)
         try:
             proof = _browser(scope) if is_browser(scope, door) else await _proof(scope, door)
         except (KeysAwayError, SpentAwayError):
             raise Problem(503, "Nobody can say now who may ask.", headers={"Retry-After": "5"}) from None
-        if proof is None:
+        if isinstance(proof, Refused):
+            exchange.refused = proof.reason
             raise Problem(401, headers=_NO_KEY)
         exchange.caller, exchange.key_id = proof.caller, proof.key_id
         if door.scope not in proof.caller.scopes:
+            exchange.refused = "scope"
             raise Problem(403)
         return proof
 
@@ -82,24 +86,24 @@ def _access_of(scope: Scope) -> Access:
     return access
 
 
-async def _proof(scope: Scope, door: Door) -> Proof | None:
+async def _proof(scope: Scope, door: Door) -> Proof | Refused:
     sent = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(sent) != 1:  # with two, another reader before us may have believed the other
-        return None
+        return NO_CREDENTIAL
     scheme, _, credential = sent[0].partition(b" ")
     if scheme.lower() != b"bearer":
-        return None
+        return NO_CREDENTIAL
     access = _access_of(scope)
     if door.name in HOOKS:
         return await access.hook(credential.strip(), scope["path"])
     return access.bearer(credential.strip())
 
 
-def _browser(scope: Scope) -> Proof | None:
+def _browser(scope: Scope) -> Proof | Refused:
     """The proof of a browser at a page. A cookie or a proxy's word is looked for at no other door."""
     visit = visit_of(scope)
     if visit is None:
-        return None
+        return _NO_SESSION
     exchange_of(scope).user = visit.user
     return visit.proof
 

@@ -32,6 +32,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "user": "keyed hash of the user whom a listed proxy vouched for; null otherwise",
     "proof": "kind of proof: `key`, `token`, `hook`, `session` or `proxy`; null without one",
     "scope": "scope that the door asks for; null where it asks for none",
+    "refused": "why the door stayed closed: `credential`, `key`, `session`, `address`, `scope`, `token_…` and a word of"
+    " docs/tokens.md; else null. No caller is told",
     "records": "how many records were answered about",
     "request_id": "the request's id if it was made here or is a UUID, else `of the caller's own`",
     "trace_id": "trace of the caller's `traceparent`; null without a good one",
@@ -62,7 +64,7 @@ class RequestLog:
             os.getpid(), failed, door.name if door else "none", method if method in METHODS else "other", status
         )
         who = _who(caller.name, exchange.key_id) if caller else _who(None, exchange.key_id)
-        how = _how(caller.proof if caller else None, door.scope if door else None)
+        how = _how(caller.proof if caller else None, door.scope if door else None, exchange.refused)
         user = f'"{exchange.user}"' if exchange.user else "null"
         trace = f'"{exchange.trace.trace_id}"' if exchange.trace else "null"
         line = (
@@ -86,8 +88,8 @@ def _who(client: str | None, key: str | None) -> str:
 
 
 @lru_cache(maxsize=256)
-def _how(proof: str | None, scope: str | None) -> str:
-    return _members(proof=proof, scope=scope)
+def _how(proof: str | None, scope: str | None, refused: str | None) -> str:
+    return _members(proof=proof, scope=scope, refused=refused)
 
 
 def _members(**fields: str | int | None) -> str:

@@ -94,6 +94,7 @@ def may_see_groups(request: Request) -> bool:
 def check_area(request: Request, *, asked: bool) -> None:
     """A 403 problem where area codes are asked for by a caller without the scope `area`."""
     if asked and not may(request, "area"):
+        exchange_of(request.scope).refused = "scope"
         raise Problem(403)
 
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from app.access import key_store
+from app.access.access import Proof
 from app.access.sessions import LIFE_SECONDS
 from app.counting import engine_of, key_hasher, open_store
 from app.doors import DOORS
@@ -69,7 +70,7 @@ def key_of(client: TestClient, *scopes: str, name: str = "clinic") -> str:
     key = key_for(client.app.state.settings, *scopes, name=name)  # type: ignore[attr-defined]
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        if client.app.state.access.bearer(key.encode()):  # type: ignore[attr-defined]
+        if isinstance(client.app.state.access.bearer(key.encode()), Proof):  # type: ignore[attr-defined]
             return key
         time.sleep(0.02)
     raise AssertionError("the key did not arrive")

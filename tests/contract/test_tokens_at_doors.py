@@ -220,3 +220,28 @@ def _away() -> Any:
 
 def test_every_door_of_hooks_is_one() -> None:
     assert {d.name for d in DOORS if d.path.startswith("/cds-services/")} == HOOKS
+
+
+def test_the_line_of_a_refused_request_says_why_and_the_caller_is_not_told(
+    starter: Path, tmp_path: Path, settings: Settings
+) -> None:
+    audit = tmp_path / "audit"
+    audited = Settings(
+        data_dir=starter, counts_dir=tmp_path / "counts", access_file=settings.access_file, audit_file=audit
+    )
+    body, once = {"postcode": "NG1 1AA"}, hook()
+    late = IDP_KEYS["RS256"].token(fresh(signers.access_claims(), exp=time.time() - 1))
+    with calling(audited) as client:
+        key = client.headers.pop("Authorization").removeprefix("Bearer ")
+        assert client.post(CONTEXT, json=request(CONTEXT, "NG1 1AA"), headers=bearer(once)).status_code == 200
+        answers = [
+            client.post("/v1/enrich", json=body),
+            client.post("/v1/enrich", json=body, headers=bearer("imdl_" + "A" * 43)),
+            client.post(f"/v1/enrich?key={key}", json=body),
+            client.post("/v1/enrich", json=body, headers=bearer(late)),
+            client.post(CONTEXT, json=request(CONTEXT, "NG1 1AA"), headers=bearer(once)),
+        ]
+    words = [json.loads(line)["refused"] for line in audit.read_text().splitlines()]
+    assert words == [None, "credential", "key", "address", "token_expired", "token_spent"]
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.text for answer in answers}) == 1
