@@ -250,6 +250,7 @@ def _first_key(settings: Settings, *, here: bool) -> str | None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from app.access import key_store
+    from app.access.keeper import remembered
     from app.cli_access import who
     from app.counting import key_hasher, open_store
     from app.database import DatabaseAwayError
@@ -257,6 +258,11 @@ def _first_key(settings: Settings, *, here: bool) -> str | None:
     try:
         engine = open_store(settings)
         if here and not settings.database_url:
+            if remembered(settings.keys_copy) and not key_store.listed(engine):
+                _fail(
+                    f"The database has no keys, but {settings.keys_copy} remembers some: was the database lost or"
+                    " replaced? Restore it, or remove that file to begin anew."
+                )
             return key_store.create_first(engine, key_hasher(settings), "local", _LOCAL_SCOPES, _LOCAL_DAYS, by=who())
         if not here and not settings.access_file and not key_store.any_good(engine):
             _fail("Nobody could ask: make a key first, by imdlens keys create --name NAME --scope enrich")

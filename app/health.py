@@ -1,6 +1,7 @@
 """How a worker is: its index, its keys, its database, its spool, its rules and its audit file."""
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
@@ -72,7 +73,15 @@ class Health:
 
     def checks(self) -> list[Check]:
         """Everything that is looked at. Reads a file."""
-        return [self._index(), self._keys(), self._database(), self._spool(), self._signposts(), self._audited()]
+        return [
+            self._index(),
+            self._keys(),
+            self._database(),
+            self._spool(),
+            self._signposts(),
+            self._audited(),
+            *self._tokens(),
+        ]
 
     def _index(self) -> Check:
         index, age = self._current.index, self.index_age
@@ -119,6 +128,11 @@ class Health:
         return (
             Check("imdlens:audit", "warn", output="Lines are missing.") if failing else Check("imdlens:audit", "pass")
         )
+
+    def _tokens(self) -> Iterator[Check]:
+        if tokens := self._access.tokens if self._access else None:
+            said = "An older access file or key set is in force: see the log." if tokens.problem else None
+            yield Check("imdlens:tokens", "warn" if said else "pass", output=said)
 
 
 def worst(checks: list[Check]) -> Status:

@@ -64,8 +64,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await asyncio.to_thread(current.look)
         app.state.intake = start_counting(settings)
         app.state.card_secrets = secrets_for_cards(settings)
-        ring, kept = KeyRing(key_hasher(settings)), settings.counts_folder / "keys.json"
-        keeper = KeyKeeper(ring, lambda: engine_of(settings), kept)
+        ring = KeyRing(key_hasher(settings))
+        keeper = KeyKeeper(ring, lambda: engine_of(settings), settings.keys_copy)
         await asyncio.to_thread(keeper.start)
         spent = SpentTokens(lambda: engine_of(settings))
         app.state.access = access = Access(ring, tokens, spent)

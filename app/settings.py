@@ -243,6 +243,11 @@ class Settings(BaseSettings):
         return self.counts_dir or self.data_dir / "counts"
 
     @property
+    def keys_copy(self) -> Path:
+        """Where each host keeps a copy of the keys, for starts without the database."""
+        return self.counts_folder / "keys.json"
+
+    @property
     def counted_edition(self) -> str:
         """The edition that a new financial year is counted on."""
         return self.publication_edition or self.core20_edition

@@ -29,6 +29,14 @@ _WRITE_SECONDS: Final = 30
 _COPY: Final = TypeAdapter(list[StoredKey])
 
 
+def remembered(copy: Path) -> list[StoredKey] | None:
+    """The keys of a copy, however old; None where there is none yet, or one that is not ours."""
+    try:
+        return _COPY.validate_json(copy.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
 class KeyKeeper:
     """Reads keys anew when their version changed, and writes down when they were last used."""
 
@@ -126,10 +134,10 @@ class KeyKeeper:
             self._kept = True
 
     def _remember(self) -> None:
+        keys = remembered(self._copy)
         try:
             age = time.time() - self._copy.stat().st_mtime
-            keys = _COPY.validate_json(self._copy.read_bytes())
-        except (OSError, ValueError):
-            return  # there is none yet, or it is not one of ours: keys are known when the database is there
-        if age >= 0:  # of a copy from the future nobody can say how old it is
+        except OSError:
+            return
+        if keys is not None and age >= 0:  # of a copy from the future nobody can say how old it is
             self._ring.replace(keys, time.monotonic() - age)

@@ -21,7 +21,6 @@ from app.routers.json_body import DirectRoute, body_of, media_type, read_json
 from app.routers.state import (
     charge,
     check_area,
-    check_still,
     client_of,
     index_of,
     intake_of,
@@ -172,7 +171,6 @@ class _Answerer:
                 record if type(record) is dict and len(record) == 1 else _overgrown(record) or record
                 for record in records[start : start + _SLICE]
             ]
-            check_still(self.request)  # a body may take long to come, and a batch to answer
             try:
                 read = _RECORDS.validate_python(some)
                 if not self.may_see_areas and any(len(r) > 1 and _asks_area(r) for r in read):

@@ -5,7 +5,6 @@ Plain functions rather than the framework's dependencies: solving two of those t
 
 from fastapi import Request
 
-from app.access.access import Proof
 from app.counting import Counts
 from app.counts.intake import Intake
 from app.current import CurrentRelease
@@ -96,13 +95,6 @@ def check_area(request: Request, *, asked: bool) -> None:
     if asked and not may(request, "area"):
         exchange_of(request.scope).refused = "scope"
         raise Problem(403)
-
-
-def check_still(request: Request) -> None:
-    """A 401 problem where the caller's key was revoked, or their time ended, since the request came."""
-    exchange, access = exchange_of(request.scope), request.app.state.access
-    if exchange.caller and not Proof(exchange.caller, exchange.key_id).holds(access.ring):
-        raise Problem(401, headers={"WWW-Authenticate": "Bearer"})
 
 
 def charge(request: Request, rows: int) -> dict[str, str]:

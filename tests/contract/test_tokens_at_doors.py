@@ -19,7 +19,7 @@ from app.doors import DOORS, HOOKS
 from app.settings import Settings
 from tests.contract.test_access import GUARDED, send
 from tests.contract.test_cds_hooks import CONTEXT, OFFERS, request
-from tests.databases import opened
+from tests.databases import eventually, opened
 from tests.service import bearer, calling, key_for
 from tests.unit.access import signers
 from tests.unit.access.signers import BASE, ENGINE_KEY, EPR_KEY, IDP_KEYS, Signer, b64
@@ -245,3 +245,18 @@ def test_the_line_of_a_refused_request_says_why_and_the_caller_is_not_told(
     assert words == [None, "credential", "key", "address", "token_expired", "token_spent"]
     assert {answer.status_code for answer in answers} == {401}
     assert len({answer.text for answer in answers}) == 1
+
+
+def test_an_access_file_that_was_broken_keeps_its_word_and_the_status_says_so(starter: Path, tmp_path: Path) -> None:
+    path = signers.write_file(tmp_path)
+    settings = Settings(data_dir=starter, counts_dir=tmp_path / "counts", access_file=path)
+    with calling(settings) as client:
+
+        def status() -> str:
+            (check,) = client.get("/_status").json()["checks"]["imdlens:tokens"]
+            return str(check["status"])
+
+        assert status() == "pass"
+        path.write_text("[[issuer]]")
+        eventually(lambda: status() == "warn")
+        assert client.post("/v1/enrich", json={"postcode": "NG1 1AA"}, headers=bearer(access())).status_code == 200

@@ -48,6 +48,17 @@ def test_the_first_start_makes_one_key_and_prints_it_once(tmp_path: Path) -> Non
     assert not [path for path in files if key.encode() in path.read_bytes()]
 
 
+def test_a_database_that_was_lost_is_not_begun_anew_unseen(tmp_path: Path) -> None:
+    key = key_in(tmp_path)
+    with serving(tmp_path) as (url, _):
+        assert httpx.get(f"{url}/v1/breakdowns", headers=bearer(key)).status_code == 200
+    for file in (tmp_path / "imdlens-data" / "counts").glob("counts.sqlite*"):
+        file.unlink()
+    refused = imdlens("serve", "--port", "0", cwd=tmp_path)
+    assert (refused.returncode, "keys.json remembers some" in refused.stderr) == (1, True)
+    assert "imdl_" not in refused.stderr
+
+
 def test_nobody_is_served_beyond_this_machine_before_there_is_a_key(tmp_path: Path, starter: Path) -> None:
     environment = {"IMDLENS_DATA_DIR": str(starter), "IMDLENS_COUNTS_DIR": "counts"}
     for host in ("0.0.0.0", "::", "192.0.2.1", "example.test"):
