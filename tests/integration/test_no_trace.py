@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -42,6 +42,8 @@ SECRET = "qzsecretqz-of-the-deployment-and-nobody-else"
 WORD = "breakme"  # with this in a question, a door of the broken service fails from within
 BODY_SECONDS = 1.5
 MOST_IN_FLIGHT, CLIENT_IN_FLIGHT, ROWS = 16, 4, 120
+CROWD = tuple(f"crowd-{number}" for number in range(2 * MOST_IN_FLIGHT // CLIENT_IN_FLIGHT))
+"""Clients that together ask for more than a worker takes on, though none is over its own allowance in both."""
 EVERY_STATUS = {200, 201, 303, 400, 401, 403, 404, 405, 406, 408, 410, 412, 413, 415, 422, 429, 500, 503}
 
 
@@ -209,7 +211,7 @@ class PostgresAway:
 def keys_of(settings: Settings) -> dict[str, str]:
     """Keys of every kind that a client may hold, of the deployment."""
     every = tuple(SCOPES)
-    wanted: dict[str, tuple[str, ...]] = dict.fromkeys(("all", "busy", "rows", "revoked", "session"), every)
+    wanted: dict[str, tuple[str, ...]] = dict.fromkeys(("all", "busy", "rows", "revoked", "session", *CROWD), every)
     wanted |= {f"without.{scope.replace(':', '.')}": tuple(s for s in every if s != scope) for scope in every}
     engine, hasher = open_store(settings), key_hasher(settings)
     made = {name: key_store.create(engine, hasher, name, scopes, by="tests") for name, scopes in wanted.items()}
@@ -435,7 +437,9 @@ def ask_too_much(c: Carrier) -> None:
     for _ in range(20):
         if c.driven["shed"] >= shed:
             break
-        with c.holding(BY_NAME["sign_in"], 6 * MOST_IN_FLIGHT, {}):
+        with ExitStack() as stack:
+            for name in CROWD:  # more than each may: connections do not share themselves out evenly over workers
+                stack.enter_context(c.holding(held_at, 3 * CLIENT_IN_FLIGHT, c.key(name)))
             for door in (door for door in DOORS if door.name not in c.driven["shed"]):
                 path = carrying.somewhere_else(c, door) if "{" in door.path else door.path
                 content = json.dumps(c.record()) if door.method == "POST" else None
