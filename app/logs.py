@@ -10,6 +10,7 @@ import faulthandler
 import logging
 import logging.config
 import os
+import select
 import sys
 import threading
 import time
@@ -65,6 +66,7 @@ _KNOWN: Final = (
 )
 
 _stream = -1
+_lost = 0
 _second, _prefix = 0, ""
 
 
@@ -79,12 +81,26 @@ def moment() -> str:
 
 
 def write(line: bytes) -> None:
-    """Write a line where lines are configured; nowhere else. A stream that is full or gone fails nobody."""
-    if _stream >= 0:
-        try:  # noqa: SIM105 - on the way of every answer, where `suppress` costs a tenth of the line
-            os.write(_stream, line)
-        except OSError:
-            pass  # there is no better place to say so
+    """Write a line where lines are configured; nowhere else. A stream that is full or gone fails nobody.
+
+    A pipe that nobody reads would stop the worker, and with it the decile on every screen. So what it has no room for
+    is lost, and how many lines that were is the first thing that is written when there is room again.
+    """
+    global _lost
+    if _stream < 0:
+        return
+    try:
+        if not select.select((), (_stream,), (), 0)[1]:  # a file always has room, a pipe while it takes a page
+            _lost += 1
+            return
+        if _lost:
+            event = f"{_lost} lines were lost while nobody read them"
+            _lost = 0
+            fields = {"time": moment(), "level": "warning", "event": event, "pid": os.getpid()}
+            os.write(_stream, to_json(fields) + b"\n")
+        os.write(_stream, line)
+    except OSError:
+        pass  # there is no better place to say so
 
 
 def place_of(error: BaseException) -> str:

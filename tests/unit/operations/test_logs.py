@@ -161,6 +161,27 @@ def test_a_stream_that_is_gone_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> 
     logs.write(b"x")
 
 
+def test_a_pipe_that_nobody_reads_stops_nobody_and_what_was_lost_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    monkeypatch.setattr(logs, "_stream", write)
+    monkeypatch.setattr(logs, "_lost", 0)
+    line = b"x" * 999 + b"\n"
+    for _ in range(1_000):
+        logs.write(line)  # far more than a pipe holds: were it to wait, this test would never end
+    kept = 1_000 - logs._lost
+    assert 0 < kept < 1_000
+    taken = b""
+    while len(taken) < kept * len(line):
+        taken += os.read(read, 65_536)
+    logs.write(line)
+    told, after = os.read(read, 65_536).splitlines()
+    assert json.loads(told)["event"] == f"{1_000 - kept} lines were lost while nobody read them"
+    assert json.loads(told).keys() <= logs.FIELDS.keys()
+    assert after == line.rstrip()
+    os.close(read)
+    os.close(write)
+
+
 def test_what_no_handler_takes_is_a_line_as_well(lines: Lines, capfd: pytest.CaptureFixture[str]) -> None:
     """By itself Python would write the message of such a record, and its traceback, to the error stream."""
     cut_off = logging.getLogger("a library that was cut off")
