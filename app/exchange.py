@@ -35,14 +35,12 @@ class Exchange:
         "key_id",
         "records",
         "refused",
-        "request_id",
         "shown_id",
         "trace",
         "user",
     )
 
-    def __init__(self, request_id: bytes) -> None:
-        self.request_id = request_id
+    def __init__(self) -> None:
         self.shown_id = ""
         """The request's id as it may be written down: one that the caller chose could be a patient's."""
         self.began = time.perf_counter()

@@ -91,7 +91,7 @@ class RequestContext:
                 traces.append(value)
         own_id = request_id or secrets.token_hex(16).encode()
         ids = [(b"x-request-id", own_id), *([(b"x-correlation-id", correlation)] if correlation else [])]
-        exchange = scope[KEY] = Exchange(own_id)
+        exchange = scope[KEY] = Exchange()
         # An id that the caller chose is logged only as a UUID: anything else could be a patient's.
         known = own_id if not request_id or _UUID.fullmatch(request_id) else b"of the caller's own"
         exchange.shown_id = known.decode()

@@ -111,7 +111,7 @@ def unguarded() -> FastAPI:
             self.app = app
 
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-            exchange = scope[KEY] = Exchange(b"")
+            exchange = scope[KEY] = Exchange()
             exchange.caller = caller
             await self.app(scope, receive, send)
 

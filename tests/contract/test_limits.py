@@ -320,7 +320,7 @@ class Asked:
         async def receive() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
 
-        exchange = Exchange(b"tests-id")
+        exchange = Exchange()
         exchange.caller = Caller("tests", frozenset({"enrich"}), "key", 2**40)
         scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b"", KEY: exchange}
         if self.app is not None:

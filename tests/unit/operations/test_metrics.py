@@ -13,7 +13,7 @@ DOOR = {door.name: door for door in DOORS}
 
 
 def exchange(door: str | None = "enrich", client: str | None = "epr", records: int = 1) -> Exchange:
-    made = Exchange(b"id")
+    made = Exchange()
     made.door, made.records = DOOR[door] if door else None, records
     made.caller = Caller(client, frozenset(), "key", 9e12) if client else None
     return made

@@ -18,7 +18,7 @@ DOOR = {door.name: door for door in DOORS}
 
 
 def exchange(door: Door | None) -> Exchange:
-    made = Exchange(b"0123456789abcdef")
+    made = Exchange()
     made.door, made.shown_id, made.records = door, "0123456789abcdef", 3
     made.caller, made.key_id = Caller("epr", frozenset({"enrich"}), "key", 9e12), "a1b2c3d4"
     made.trace = Trace("a" * 32, "b" * 16, sampled=True)

@@ -74,7 +74,7 @@ def collector() -> Iterator[Collector]:
 
 
 def asked(trace: Trace | None) -> Exchange:
-    exchange = Exchange(b"id")
+    exchange = Exchange()
     exchange.door, exchange.records, exchange.trace = DOORS[0], 1, trace
     return exchange
 
