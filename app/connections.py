@@ -11,7 +11,6 @@ It rests on names inside uvicorn's protocol (`cycle`, `flow`, `headers`, `parser
 them.
 """
 
-import re
 import secrets
 import sys
 from asyncio import BaseTransport, TimerHandle
@@ -29,13 +28,12 @@ from app.errors import Problem
 from app.exchange import WHOLE
 from app.limits import PROBES, WAITED, busy
 from app.overload import Overload
-from app.telemetry import refusal_headers
+from app.telemetry import SAFE_ID, refusal_headers
 
 STATE: Final = "connections"
 """Where the application's lifespan state holds what connections are bounded by."""
 
 _PROBES: Final = frozenset(path.encode() for path in PROBES)
-_SAFE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
 _SPARE: Final = 64  # connections over the limit that may still ask after the worker's health
 _OTHER_FILES: Final = 128
 _LONGEST_HEAD: Final = 64 * 2**10
@@ -78,9 +76,9 @@ class Bounds:
         begin, end = self._answers[fhir, close, https][next(self._turn) % 3]
         request_id, correlation = b"", b""
         for name, value in headers:
-            if name == b"x-request-id" and _SAFE_ID.fullmatch(value):
+            if name == b"x-request-id" and SAFE_ID.fullmatch(value):
                 request_id = value
-            elif name == b"x-correlation-id" and _SAFE_ID.fullmatch(value):
+            elif name == b"x-correlation-id" and SAFE_ID.fullmatch(value):
                 correlation = b"\r\nx-correlation-id: " + value
         made = request_id or secrets.token_hex(16).encode()
         return b"".join((begin, made, correlation, b"\r\n\r\n", b"" if head else end))

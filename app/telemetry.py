@@ -23,7 +23,8 @@ from app.tracing import Tracing, read_trace
 
 log: Final = logging.getLogger("imdlens")
 
-_SAFE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
+SAFE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
+"""What an id of a caller's may be, to be mirrored."""
 _UUID: Final = re.compile(rb"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _STORE: Final = (b"cache-control", b"no-store")
 _POLICY: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
@@ -83,9 +84,9 @@ class RequestContext:
         request_id = correlation = b""
         traces: list[bytes] = []
         for name, value in scope["headers"]:
-            if name == b"x-request-id" and _SAFE_ID.fullmatch(value):
+            if name == b"x-request-id" and SAFE_ID.fullmatch(value):
                 request_id = value
-            elif name == b"x-correlation-id" and _SAFE_ID.fullmatch(value):
+            elif name == b"x-correlation-id" and SAFE_ID.fullmatch(value):
                 correlation = value
             elif name == b"traceparent":
                 traces.append(value)
