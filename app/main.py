@@ -63,6 +63,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         _reopen_on_hangup(audit)
         await asyncio.to_thread(current.look)
         app.state.intake = start_counting(settings)
+        if app.state.intake:
+            await app.state.intake.prepare()
         app.state.card_secrets = secrets_for_cards(settings)
         ring = KeyRing(key_hasher(settings))
         keeper = KeyKeeper(ring, lambda: engine_of(settings), settings.keys_copy)

@@ -9,7 +9,7 @@ from app.context.notices import Notice
 from app.counts.cells import cells_of
 from app.counts.contact import LONGEST_EVENT_ID, read_contact
 from app.counts.ledger import Ledger
-from app.counts.periods import financial_year, first_counted, today
+from app.counts.periods import financial_year, first_counted, month_of, today
 from app.counts.spool import SpoolError
 from app.counts.store import Event
 from app.enrichment import Enrichment
@@ -49,6 +49,10 @@ class Intake:
     def __init__(self, ledger: Ledger, secrets: Sequence[bytes], since: str | None = None) -> None:
         self._ledger, self._secrets, self._since = ledger, secrets, since
         self._uncounted = set[int]()  # financial years whose edition cannot be used now
+
+    async def prepare(self) -> None:
+        """Ask the database what this month needs, before the first contact; a few seconds where it does not answer."""
+        await self._ledger.prepare(month_of(today()))
 
     async def take(self, asked: Sequence[Asked], index: Index, client: str) -> list[Receipt]:
         """A receipt for each, within the deadline. A bad value never fails the answer, only the count."""

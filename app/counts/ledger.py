@@ -28,6 +28,7 @@ _GATHER_SECONDS: Final = 0.001  # before a batch is taken: fewer, larger ones co
 _TRIES: Final = 3
 _BEAT_SECONDS: Final = 5.0
 _PROBE_SECONDS: Final = 0.5
+_PREPARE_SECONDS: Final = 5.0
 _FORGET_SECONDS: Final = 3600.0
 
 _Waiting = tuple[Sequence[Event], "asyncio.Future[list[Outcome]]"]
@@ -120,6 +121,16 @@ class Ledger:
             if (left := since + self._deadline - now) > 0:
                 await asyncio.wait([asking], timeout=left)
         return self._editions.get(year)
+
+    async def prepare(self, month: str) -> None:
+        """Learn the edition that a month is counted on before anybody waits for it, as long as that takes a while.
+
+        The first connection to a database takes longer than a contact may wait: it would not be counted.
+        """
+        year = financial_year(month)
+        if year not in self._editions and year not in self._asked:
+            self._asked[year] = (self._loop.time(), self._loop.create_task(self._ask(year, month)))
+            await asyncio.wait([self._asked[year][1]], timeout=_PREPARE_SECONDS)
 
     async def _ask(self, year: int, month: str) -> None:
         try:

@@ -251,6 +251,16 @@ def fragile(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Postgr
     return f"sqlite:///{tmp_path / 'here' / 'counts.sqlite'}", None
 
 
+def test_the_edition_of_a_month_can_be_learnt_before_anybody_waits_for_it(store_url: str, tmp_path: Path) -> None:
+    async def run() -> tuple[str | None, str | None]:
+        async with counting(store_url, tmp_path, deadline=0.0) as ledger:
+            before = ledger.known_edition("2026-11")
+            await ledger.prepare("2026-11")
+            return before, ledger.known_edition("2026-11")
+
+    assert asyncio.run(run()) == (None, EDITION)
+
+
 def test_while_the_database_is_away_contacts_are_spooled_and_delivered_when_it_is_back(
     fragile: tuple[str, Postgres | None], tmp_path: Path
 ) -> None:
