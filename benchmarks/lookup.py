@@ -121,7 +121,7 @@ def _untidy(column: pa.Array) -> pa.Array:
 
 def _text(column: pa.Array) -> TextColumn:
     _, offsets, data = column.buffers()
-    return TextColumn(np.frombuffer(data, np.uint8), np.frombuffer(offsets, np.int32)[: len(column) + 1])
+    return TextColumn.end_to_end(np.frombuffer(data, np.uint8), np.frombuffer(offsets, np.int32)[: len(column) + 1])
 
 
 def _deciles(index: Index, column: pa.Array) -> np.ndarray:

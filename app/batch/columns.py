@@ -202,9 +202,9 @@ def text_column(column: pa.Array | pa.ChunkedArray) -> TextColumn:
     width: type[np.integer[Any]] = np.int64 if pa.types.is_large_string(column.type) else np.int32
     _, offsets, data = column.buffers()
     if offsets is None:
-        return TextColumn(np.zeros(0, np.uint8), np.zeros(len(column) + 1, np.int64))
+        return TextColumn.end_to_end(np.zeros(0, np.uint8), np.zeros(len(column) + 1, np.int64))
     start = column.offset
-    return TextColumn(
+    return TextColumn.end_to_end(
         np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8),
         np.frombuffer(offsets, width)[start : start + len(column) + 1],
     )
