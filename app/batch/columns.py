@@ -183,6 +183,17 @@ class Enricher:
             arrays += [self._code(kind).take(pa.array(area)) for kind in AREA_COLUMNS]
         return pa.RecordBatch.from_arrays(arrays, schema=wanted.schema())
 
+    def area_columns(self, wanted: Wanted) -> list[list[Any]]:
+        """The columns of `wanted` that follow from the area alone, by the area's number."""
+        area = np.arange(self.index.release.areas + 1, dtype=np.uint32)
+        columns: list[list[Any]] = []
+        if wanted.domains:
+            rows = self.index.domain_rows(area, self.rules.core20_edition).tolist()
+            columns += [[row[i] or None for row in rows] for i in range(len(DOMAINS))]
+        if wanted.area:
+            columns += [self.index.codes(kind) for kind in AREA_COLUMNS]
+        return columns
+
     def _code(self, kind: str) -> pa.Array:
         if kind not in self._codes:
             self._codes[kind] = pa.array(self.index.codes(kind), pa.string())

@@ -68,6 +68,8 @@ class Plan:
     sheet: str | None = None
     observers: Sequence[Observer] = ()
     tell: Callable[[Progress], None] = lambda _: None
+    whole: int = 0
+    position: Callable[[], int] = lambda: 0
     rows: int = 0
 
     def seen(self, answers: Answers, column: Callable[[str], pa.Array]) -> None:
@@ -75,6 +77,7 @@ class Plan:
         self.rows += len(answers.number)
         for observer in self.observers:
             observer.observe(answers, column)
+        self.tell(Progress(self.rows, self.position(), self.whole))
 
     def needed(self) -> list[str]:
         """Columns that observers need, each once."""
