@@ -87,8 +87,9 @@ def _add_counts() -> None:
     """The commands that look after counts, unless another is called: what they load takes longer than a look-up."""
     others = {command.callback.__name__ for command in app.registered_commands if command.callback}
     if not {*others, "data", "rules", "signposts"} & set(sys.argv[1:2]):
-        from app import cli_access, cli_counts
+        from app import cli_access, cli_counts, cli_files
 
+        app.command()(cli_files.enrich)
         app.add_typer(cli_access.keys, name="keys", no_args_is_help=True)
         app.add_typer(cli_counts.counts, name="counts")
         app.add_typer(cli_counts.db, name="db")
@@ -98,12 +99,12 @@ def _add_counts() -> None:
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
-    from app import cli_access, cli_counts
+    from app import cli_access, cli_counts, cli_files
     from app.access.access_file import AccessFileError
     from app.database import DatabaseError
     from app.tracing import TracingError
 
-    own = (AccessFileError, *cli_access.FORESEEN, *cli_counts.FORESEEN, TracingError)
+    own = (AccessFileError, *cli_access.FORESEEN, *cli_counts.FORESEEN, *cli_files.FORESEEN, TracingError)
     return (ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, DatabaseError, *own)
 
 

@@ -137,6 +137,8 @@ def enrich_delimited(
         aside.write(heading.lead)
     ragged, line = Ragged(0, []), heading.lines + 1
     for done in _answered(reader, heading, writer):
+        if aside is None and len(done.ragged.ragged_starts):
+            sink = None  # there will be no answered file: what follows is only looked through
         if sink is not None:
             for text in done.text:
                 sink.write(text)
@@ -156,7 +158,7 @@ def _ragged_sentence(ragged: Ragged, width: int) -> str:
     which = f"Line {listed}{more} does" if ragged.records == 1 else f"Lines {listed}{more} do"
     return (
         f"{which} not have {width:,} fields as the heading has: mend the file, or set such lines aside with"
-        " --aside FILE. Nothing was written."
+        " --aside FILE."
     )
 
 
@@ -220,7 +222,7 @@ def _heading(reader: "_Reader", plan: Plan, encoding: str | None) -> Heading:
 
 
 def _encoding_of(start: bytes) -> str:
-    """UTF-8 if it can be, else Windows-1252, which nearly everything else is. Only the postcode's bytes depend on it."""
+    """UTF-8 if it can be, else Windows-1252, which nearly everything else is."""
     try:
         codecs.getincrementaldecoder("utf-8")("strict").decode(start)
     except UnicodeDecodeError:
@@ -511,15 +513,19 @@ def _texts(rows: Rows, heading: Heading, name: str) -> pa.Array:
     )
     found = scattered.take(pa.array(np.arange(0, 2 * len(starts), 2)))
     found = pc.if_else(pc.equal(pc.binary_length(found), 0), pa.scalar(None, pa.binary()), found)
-    try:
-        if heading.encoding != "utf-8":
-            raise pa.ArrowInvalid
-        texts = found.cast(pa.string())
-    except pa.ArrowInvalid:
+    texts = _utf8(found) if heading.encoding == "utf-8" else None
+    if texts is None:
         coded = found.dictionary_encode()
         decoded = [v.decode(heading.encoding, "replace") for v in coded.dictionary.to_pylist()]
         texts = pa.array(decoded, pa.string()).take(coded.indices)
     return pc.replace_substring(texts, '""', '"')
+
+
+def _utf8(column: pa.Array) -> pa.Array | None:
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        return None
 
 
 # ------------------------------------------------------------------------------ other encodings

@@ -1,0 +1,186 @@
+"""One file in, one file out: opened, answered, written beside its target, and renamed when it is whole.
+
+The source is never written to. The target has its name only once every byte of it is on the disk; whatever ends a run
+before that leaves what was there before. What a killed run left behind is removed by the next.
+"""
+
+import errno
+import fcntl
+import gzip
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+from app.batch.delimited import Ragged, enrich_delimited
+from app.batch.plan import FileProblemError, Plan
+
+STREAM: Final = Path("-")
+"""Stands for standard input or standard output."""
+_GZIP_LEVEL: Final = 4
+
+
+def enrich_file(
+    source: Path,
+    target: Path | None,
+    plan: Plan,
+    *,
+    overwrite: bool = False,
+    aside: Path | None = None,
+    before_it_counts: Callable[[], None] = lambda: None,
+) -> Ragged:
+    """Answer a file. FileProblemError where it cannot be taken as it is.
+
+    `target` None: the answers are only shown to the plan's observers. `aside` is where records go that no answer can
+    be given for. `before_it_counts` is called when all is written and nothing has its name yet: what it raises leaves
+    everything as it was.
+    """
+    with ExitStack() as stack:
+        # The outermost first: a full disk is told as such whatever else ends because of it.
+        stack.enter_context(_plainly())
+        opened = stack.enter_context(_reading(source, plan))
+        sink = stack.enter_context(_writing(target, source, overwrite=overwrite)) if target else None
+        apart = stack.enter_context(_writing(aside, source, overwrite=overwrite)) if aside else None
+        ragged = enrich_delimited(opened, sink, plan, aside=apart)
+        before_it_counts()
+    return ragged
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """What disks and compressed files do wrong, in a sentence."""
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise FileProblemError("The compressed file is damaged, or ends before its end. Nothing was written.") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise FileProblemError("The disk is full. What was written is removed again.") from None
+        raise
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+@contextmanager
+def _reading(source: Path, plan: Plan) -> Iterator[BinaryIO]:
+    if source == STREAM:
+        yield sys.stdin.buffer
+        return
+    if source.is_dir():
+        raise FileProblemError(f"{source} is a folder.")
+    with source.open("rb", buffering=0) as raw:
+        plan.whole, plan.position = os.fstat(raw.fileno()).st_size, raw.tell
+        if source.suffix == ".gz":
+            with gzip.open(raw) as opened:
+                yield cast("BinaryIO", opened)
+        else:
+            yield cast("BinaryIO", raw)
+
+
+# ------------------------------------------------------------------------------------------ writing
+
+
+@contextmanager
+def _writing(target: Path, source: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+    """Where to write; the target is made of it when the block ends well, and there is no trace of it otherwise."""
+    if target == STREAM:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    _check_target(target, source, overwrite=overwrite)
+    # In the same folder, since only there renaming is one step.
+    part = target.with_name(f".{target.name}.part")
+    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        _claim(descriptor, part, target)
+        with open(descriptor, "wb", buffering=0, closefd=False) as raw:
+            if target.suffix == ".gz":
+                with gzip.GzipFile("", "wb", _GZIP_LEVEL, cast("BinaryIO", _Whole(raw)), mtime=0) as packed:
+                    yield cast("BinaryIO", packed)
+            else:
+                yield cast("BinaryIO", _Whole(raw))
+        os.fchmod(descriptor, _mode_of(source))
+        os.fsync(descriptor)
+        _name(part, target, overwrite=overwrite)
+    except BaseException:
+        with suppress(OSError):
+            if os.fstat(descriptor).st_ino == part.stat().st_ino:
+                part.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _check_target(target: Path, source: Path, *, overwrite: bool) -> None:
+    if target.is_dir():
+        raise FileProblemError(f"{target} is a folder: name a file in it.")
+    if not target.parent.is_dir():
+        raise FileProblemError(f"There is no folder {target.parent}.")
+    if target.exists():
+        if source != STREAM and source.exists() and target.samefile(source):
+            raise FileProblemError("A file cannot be answered into itself: name another for the answer.")
+        if not target.is_file():
+            raise FileProblemError(f"{target} is no ordinary file.")
+        if not overwrite:
+            raise FileProblemError(f"{target} is there already: --overwrite replaces it.")
+
+
+def _claim(descriptor: int, part: Path, target: Path) -> None:
+    """Make sure that nobody else writes to it, and begin anew what a killed run left behind."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_ours = os.fstat(descriptor).st_ino == part.stat().st_ino
+    except (BlockingIOError, FileNotFoundError):
+        is_ours = False
+    if not is_ours:
+        raise FileProblemError(f"{target} is being written by another run.")
+    os.ftruncate(descriptor, 0)
+
+
+def _name(part: Path, target: Path, *, overwrite: bool) -> None:
+    if overwrite:
+        part.rename(target)
+    else:
+        try:
+            target.hardlink_to(part)  # unlike renaming, it replaces nothing that came meanwhile
+        except FileExistsError:
+            raise FileProblemError(f"{target} was made by somebody else meanwhile.") from None
+        part.unlink()
+    _sync_folder(target.parent)
+
+
+def _mode_of(source: Path) -> int:
+    """No more people may read the answers than the file itself."""
+    if source == STREAM:
+        return 0o600
+    return stat.S_IMODE(source.stat().st_mode) & 0o666 | 0o600
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class _Whole:
+    """Writes all of what it is given: an unbuffered file may take less, as at a full disk."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while len(rest):
+            rest = rest[self._raw.write(rest) :]
+        return size
+
+    def flush(self) -> None:
+        """Nothing is held back."""

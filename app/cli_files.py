@@ -1,0 +1,129 @@
+"""`imdlens enrich`: a whole file of patients at once."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.batch import files
+from app.batch.columns import Enricher, Wanted
+from app.batch.plan import FileProblemError, Plan
+from app.batch.plan import Progress as Done
+from app.batch.summary import Summary
+from app.counting import publisher
+from app.counts.periods import today
+from app.current import check_edition, read_rules
+from app.lookup.index import Index
+from app.reference.releases import current_index
+from app.settings import Settings, read_settings
+
+FORESEEN: Final = (FileProblemError,)
+
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Source = Annotated[Path, typer.Argument(metavar="IN", help="The file; - reads standard input.")]
+PostcodeColumn = Annotated[
+    str | None,
+    typer.Option(help="Name of the column with the postcode, or its number from 1. Found by itself if it can be."),
+]
+Encoding = Annotated[str | None, typer.Option(help="Such as cp1252 or utf-16-le. Detected by default.")]
+Delimiter = Annotated[str | None, typer.Option(help="One character, or `tab`. Detected by default.")]
+NoHeader = Annotated[bool, typer.Option("--no-header", help="The first line is a patient: columns are told by number.")]
+
+
+def enrich(
+    source: Source,
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The answered file; - writes to standard output.")],
+    postcode_column: PostcodeColumn = None,
+    domains: Annotated[bool, typer.Option("--domains", help="Add the deciles of the seven domains.")] = False,
+    area: Annotated[bool, typer.Option("--area", help="Add LSOA, district and integrated care board.")] = False,
+    prefix: Annotated[str, typer.Option(help="To stand before the names of the new columns.")] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it is there.")] = False,
+    aside: Annotated[
+        Path | None,
+        typer.Option(help="Put lines with too few or too many fields into this file and answer the others."),
+    ] = None,
+    summary: Annotated[Path | None, typer.Option(help="Write the summary to this file too.")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Exact figures in the summary: not to be shared.")] = False,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
+) -> None:
+    """Answer every row of a file: its status, decile, quintile and Core20 in new columns, all else as it is.
+
+    The file is never changed. OUT appears only when it is whole.
+    """
+    settings = read_settings()
+    enricher = open_enricher(settings)
+    told = Summary(enricher)
+    plan = Plan(
+        enricher,
+        Wanted(domains, area, prefix),
+        postcode_column=postcode_column,
+        encoding=encoding,
+        delimiter="\t" if delimiter == "tab" else delimiter,
+        has_header=not no_header,
+        observers=[told],
+    )
+    with progress(plan), ended_cleanly():
+        ragged = files.enrich_file(source, target, plan, overwrite=overwrite, aside=aside)
+    err.print(f"{plan.rows:,} rows answered.", markup=False)
+    if ragged.records:
+        err.print(f"{ragged.records:,} lines without an answer are in {aside}.", markup=False)
+    rule = publisher(settings, enricher.index.release.id).rule
+    text = told.text(rule, today(), exact=exact)
+    err.print(f"\n{text}", markup=False)
+    if summary:
+        summary.write_text(text, "utf-8")
+
+
+def open_enricher(settings: Settings) -> Enricher:
+    """What answers columns, from the current release and the deployment's rules."""
+    index = Index(current_index(settings.data_dir))
+    check_edition(index, settings.core20_edition)
+    if index.release.starter:
+        err.print(f"[yellow]This is starter data: {index.release.count} postcodes. Any other is `not_found`.[/]")
+    return Enricher(index, read_rules(settings))
+
+
+@contextmanager
+def ended_cleanly() -> Iterator[None]:
+    """Let the end that an operator or a scheduler asks for remove what was half written."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def progress(plan: Plan) -> Iterator[None]:
+    """A bar with rows, rows a second and the time left, where somebody looks at it."""
+    columns: tuple[Any, ...] = (
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[rate]:,.0f} a second"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=None, rows=0, rate=0.0)
+
+        def tell(done: Done) -> None:
+            seconds = bar.tasks[0].elapsed or 0
+            rate = done.rows / seconds if seconds else 0.0
+            bar.update(task, total=done.whole or None, completed=done.done, rows=done.rows, rate=rate)
+
+        plan.tell = tell
+        yield
