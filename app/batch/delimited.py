@@ -302,7 +302,7 @@ class _Reader:
                 data, self._held = self._held[: end + 1], self._held[end + 1 :]
                 self._line += data.count(b"\n")
                 if quotes is not None:
-                    quotes = quotes[: np.searchsorted(quotes, end)]
+                    quotes = quotes[: np.searchsorted(quotes, end, "right")]
                     quotes = quotes if len(quotes) else None
                 yield Piece(data, quotes, data.endswith(b"\n"))
             else:

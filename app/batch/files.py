@@ -58,8 +58,8 @@ def _plainly() -> Iterator[None]:
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise FileProblemError("The compressed file is damaged, or ends before its end. Nothing was written.") from None
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FileProblemError("The disk is full. What was written is removed again.") from None
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise FileProblemError("There is no room for the answered file. What was written is removed.") from None
         raise
 
 

@@ -125,8 +125,8 @@ class Summary:
         starter = " (starter data only)" if release.starter else ""
         lines = [
             f"Deprivation of the rows of a file, {on.isoformat()}",
-            f"Postcodes: {release.postcodes}{starter}. Deciles: {edition}, England, 1 the most deprived."
-            f" Data {release.id}.",
+            f"Postcodes: {release.postcodes}{starter}, data {release.id}.",
+            f"Deciles: {edition}, England; 1 is the most deprived.",
         ]
         if exact:
             lines.append("EXACT FIGURES: not to be shared.")
