@@ -74,9 +74,9 @@ def enrich(
     )
     with progress(plan), ended_cleanly():
         ragged = files.enrich_file(source, target, plan, overwrite=overwrite, aside=aside)
-    err.print(f"{plan.rows:,} rows answered.", markup=False)
+    err.print(f"Rows answered: {plan.rows:,}.", markup=False)
     if ragged.records:
-        err.print(f"{ragged.records:,} lines without an answer are in {aside}.", markup=False)
+        err.print(f"Lines set aside in {aside}, without an answer: {ragged.records:,}.", markup=False)
     rule = publisher(settings, enricher.index.release.id).rule
     text = told.text(rule, today(), exact=exact)
     err.print(f"\n{text}", markup=False)

@@ -289,6 +289,7 @@ class _Reader:
         if not self._held:
             self._more(self._size)
         while self._held:
+            self._check_length()
             quotes = self._quotes(delimiter)
             end = self._held.rfind(b"\n")
             while end >= 0 and quotes is not None and np.searchsorted(quotes, end) % 2:
@@ -305,11 +306,9 @@ class _Reader:
                     quotes = quotes[: np.searchsorted(quotes, end, "right")]
                     quotes = quotes if len(quotes) else None
                 yield Piece(data, quotes, data.endswith(b"\n"))
-            else:
-                self._check_length()
             # A record that is longer than a piece is read in larger and larger steps, or it would be searched for
             # its end again and again.
-            self._more(max(self._size - len(self._held), len(self._held), self._size // 8))
+            self._more(max(self._size - len(self._held), min(len(self._held), LONGEST_RECORD), self._size // 8))
 
     def _check_length(self) -> None:
         if len(self._held) > LONGEST_RECORD:

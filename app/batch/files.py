@@ -98,6 +98,10 @@ def _writing(target: Path, source: Path, *, overwrite: bool) -> Iterator[BinaryI
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         _claim(descriptor, part, target)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    try:
         with open(descriptor, "wb", buffering=0, closefd=False) as raw:
             if target.suffix == ".gz":
                 with gzip.GzipFile("", "wb", _GZIP_LEVEL, cast("BinaryIO", _Whole(raw)), mtime=0) as packed:
@@ -109,8 +113,7 @@ def _writing(target: Path, source: Path, *, overwrite: bool) -> Iterator[BinaryI
         _name(part, target, overwrite=overwrite)
     except BaseException:
         with suppress(OSError):
-            if os.fstat(descriptor).st_ino == part.stat().st_ino:
-                part.unlink()
+            part.unlink()
         raise
     finally:
         os.close(descriptor)

@@ -163,4 +163,6 @@ def _beside(terminated: int, matched: int, rule: Rule | None) -> int | None:
     if rule is None:
         return terminated
     shown = rule.published(terminated)
+    if shown == 0:
+        return 0
     return shown if shown is not None and 2 * shown <= matched and matched >= rule.least_denominator else None

@@ -1,0 +1,312 @@
+"""`imdlens enrich` as a data manager runs it, on files that hurt."""
+
+import fcntl
+import gzip
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.integration.running import imdlens
+
+ADDED = "postcode_status,country,imd_decile,imd_quintile,imd_edition,core20,core20_reason"
+NOTTINGHAM = "live,England,3,2,IoD2025,false,"
+UNKNOWN = "malformed,,,,IoD2025,,malformed"
+
+
+@pytest.fixture
+def enrich(starter: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command on the starter data."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return imdlens("enrich", *map(str, arguments), cwd=tmp_path, IMDLENS_DATA_DIR=str(starter))
+
+    return run
+
+
+def refused(run: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence it ended with."""
+    assert run.returncode == 1, run.stderr
+    assert "Traceback" not in run.stderr
+    (sentence,) = [line for line in run.stderr.splitlines() if line.startswith("imdlens: ")]
+    return sentence.removeprefix("imdlens: ")
+
+
+def only(folder: Path, *names: str) -> bool:
+    """Whether a folder holds these files and nothing else, no trace of a run that failed."""
+    return {path.name for path in folder.iterdir()} == set(names)
+
+
+def test_a_file_keeps_every_byte_and_gets_its_answers(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    source = tmp_path / "in.csv"
+    sent = '\ufeff"id";"Post Code";note\r\n007;NG1 1AA;"a ""b""; c\r\nd"\r\n008;ZZ99 3VZ;\r\n009;;last'.encode()
+    source.write_bytes(sent)
+    run = enrich(source, tmp_path / "out.csv")
+    assert run.returncode == 0, run.stderr
+    added = ADDED.replace(",", ";")
+    assert (tmp_path / "out.csv").read_bytes().decode() == (
+        f'\ufeff"id";"Post Code";note;{added}\r\n007;NG1 1AA;"a ""b""; c\r\nd";{NOTTINGHAM.replace(",", ";")}\r\n'
+        f"008;ZZ99 3VZ;;no_fixed_abode;;;;IoD2025;;no_fixed_abode\r\n009;;last;{UNKNOWN.replace(',', ';')}"
+    )
+    assert source.read_bytes() == sent
+    assert "Rows answered: 3." in run.stderr
+    assert "Core20: 1 and 2 together" in run.stderr
+    assert only(tmp_path, "in.csv", "out.csv")
+
+
+def test_the_summary_hides_small_numbers_unless_it_is_for_oneself(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    source, summary = tmp_path / "in.csv", tmp_path / "summary.txt"
+    source.write_text("postcode\n" + "NG1 1AA\n" * 203 + "ZZ99 3VZ\n" * 6, "utf-8")
+    shared = enrich(source, tmp_path / "a.csv", "--summary", summary)
+    assert summary.read_text("utf-8") in shared.stderr
+    figures = {
+        line[2:52].strip(): line[52:].split() for line in summary.read_text("utf-8").splitlines() if len(line) > 52
+    }
+    assert figures["3"] == ["205", "100%"]
+    assert figures["No fixed abode (pseudo-postcode)"] == ["*"]
+    assert "203" not in summary.read_text("utf-8")
+    exact = enrich(source, tmp_path / "b.csv", "--exact").stderr
+    assert "EXACT FIGURES: not to be shared." in exact
+    assert "203" in exact
+
+
+def test_columns_of_domains_and_areas_come_when_they_are_asked_for_with_names_of_their_own(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_text("imd_decile,pcds\n9,NG1 1AA\n", "utf-8")
+    sentence = refused(enrich("in.csv", "out.csv"))
+    assert sentence == (
+        "The file has a column called imd_decile already: put something before the new names with --prefix."
+    )
+    assert enrich("in.csv", "out.csv", "--prefix", "lens_", "--domains", "--area").returncode == 0
+    head, row = (tmp_path / "out.csv").read_text("utf-8").splitlines()
+    assert head.split(",")[4] == "lens_imd_decile"
+    assert dict(zip(head.split(","), row.split(","), strict=True))["lens_lad"] == "E06000018"
+    assert row.startswith("9,NG1 1AA,live")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "sentence"),
+    [
+        (b"", [], "The file is empty."),
+        (b" \r\n\n", [], "The file is empty."),
+        (b"id,name\n1,x\n", [], "None of the 2 columns is called postcode: say which it is with --postcode-column, by"),
+        (b"pc\nNG1 1AA\n", ["--postcode-column", "nope"], "There is no column nope among the 1."),
+        (b"gp_postcode,old_postcode\n", [], "Several columns may hold the postcode (gp_postcode, old_postcode): say"),
+        (b"postcode,postcode\nNG1 1AA,M1 1AE\n", ["--postcode-column", "postcode"], "Columns 1 and 2 are both called"),
+        (b"postcode,n\nNG1 1AA,1\nNG1 1AA\nM1 1AE,2,3\n", [], "Lines 3, 4 do not have 2 fields as the heading has:"),
+        (b'postcode,n\nNG1 1AA,1\nM1 1AE,"2\nx,y\n', [], "Line 3: a quotation mark is opened and never closed."),
+        ("postcode,n\n".encode("utf-16-le"), [], "The first line holds NUL bytes: say --encoding utf-16-le"),
+        ("postcode,näm\n".encode("cp1252"), ["--encoding", "utf-8"], "The first line is not in utf-8: say which it is"),
+        (b"postcode\n", ["--encoding", "klingon"], "The encoding is not known: say utf-8, cp1252, utf-16-le or"),
+        (b"postcode\n", ["--delimiter", "a"], "The delimiter must be one character, no letter, digit, blank or"),
+        (b"postcode\n" + b"x" * (65 * 2**20), [], "Line 2 begins a record of more than 64 MiB: a quotation mark may"),
+    ],
+    ids=lambda value: str(value)[:24] if isinstance(value, str) else "",
+)
+def test_what_cannot_be_taken_is_said_in_a_sentence_and_nothing_is_left_behind(
+    content: bytes,
+    options: list[str],
+    sentence: str,
+    enrich: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "in.csv").write_bytes(content)
+    assert refused(enrich("in.csv", "out.csv", *options)).startswith(sentence)
+    assert (tmp_path / "in.csv").read_bytes() == content
+    assert only(tmp_path, "in.csv")
+
+
+def test_no_sentence_names_what_a_patient_row_holds(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_text("SMITH,NG1 1AA\nJONES,M1 1AE\n", "utf-8")
+    run = enrich("in.csv", "out.csv")
+    assert run.returncode == 1
+    assert not {"SMITH", "JONES", "NG1", "M1"} & set(run.stderr.replace(",", " ").split())
+
+
+def test_a_file_without_a_heading_tells_its_columns_by_number(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.tsv").write_bytes(b"007\tNG1 1AA\n008\t\n")
+    assert enrich("in.tsv", "out.tsv", "--no-header", "--postcode-column", "2").returncode == 0
+    lines = (tmp_path / "out.tsv").read_text("utf-8").splitlines()
+    assert lines[0] == "007\tNG1 1AA\t" + NOTTINGHAM.replace(",", "\t")
+    assert len(lines) == 2
+
+
+def test_a_heading_alone_and_nul_bytes_and_thousands_of_columns_are_no_trouble(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "head.csv").write_bytes(b"postcode")
+    assert enrich("head.csv", "head.out.csv").returncode == 0
+    assert (tmp_path / "head.out.csv").read_text("utf-8") == f"postcode,{ADDED}"
+    (tmp_path / "nul.csv").write_bytes(b"postcode,n\nNG1 1AA,\0\0\nNG1 1A\0A,x\n")
+    assert enrich("nul.csv", "nul.out.csv").returncode == 0
+    assert (tmp_path / "nul.out.csv").read_bytes().split(b"\n")[1:3] == [
+        b"NG1 1AA,\0\0," + NOTTINGHAM.encode(),
+        b"NG1 1A\0A,x," + UNKNOWN.encode(),
+    ]
+    wide = ["postcode", *(f"c{i}" for i in range(9_999))]
+    (tmp_path / "wide.csv").write_text("\n".join([",".join(wide), ",".join(["NG1 1AA"] * 10_000)]), "utf-8")
+    assert enrich("wide.csv", "wide.out.csv").returncode == 0
+    assert (tmp_path / "wide.out.csv").read_text("utf-8").endswith(NOTTINGHAM)
+
+
+def test_lines_of_another_width_are_set_aside_when_that_is_asked_for_and_nothing_is_lost(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_bytes(b'postcode,n\nNG1 1AA,1\nNG1 1AA\nNG1 1AA,"2\n,"\nM1 1AE,2,3\n\nNG1 1AA,3\n')
+    run = enrich("in.csv", "out.csv", "--aside", "ragged.csv")
+    assert run.returncode == 0, run.stderr
+    assert "Lines set aside in ragged.csv, without an answer: 2." in run.stderr
+    assert (tmp_path / "ragged.csv").read_bytes() == b"postcode,n\nNG1 1AA\nM1 1AE,2,3\n"
+    assert (tmp_path / "out.csv").read_text("utf-8") == (
+        f'postcode,n,{ADDED}\nNG1 1AA,1,{NOTTINGHAM}\nNG1 1AA,"2\n,",{NOTTINGHAM}\n\nNG1 1AA,3,{NOTTINGHAM}\n'
+    )
+
+
+def test_a_target_is_not_replaced_unless_told_and_never_its_own_source(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_text("postcode\nNG1 1AA\n", "utf-8")
+    (tmp_path / "out.csv").write_text("something else", "utf-8")
+    assert refused(enrich("in.csv", "out.csv")) == "out.csv is there already: --overwrite replaces it."
+    assert (tmp_path / "out.csv").read_text("utf-8") == "something else"
+    (tmp_path / "link.csv").symlink_to("in.csv")
+    assert refused(enrich("in.csv", "link.csv", "--overwrite")).startswith("A file cannot be answered into itself")
+    assert refused(enrich("in.csv", "no/where.csv")) == "There is no folder no."
+    assert refused(enrich("in.csv", ".")) == ". is a folder: name a file in it."
+    assert refused(enrich("nothing.csv", "x.csv")) == "nothing.csv: No such file or directory."
+    assert enrich("in.csv", "out.csv", "--overwrite").returncode == 0
+    assert (tmp_path / "out.csv").read_text("utf-8").endswith(f"{NOTTINGHAM}\n")
+    assert only(tmp_path, "in.csv", "out.csv", "link.csv")
+
+
+def test_nobody_may_read_the_answers_who_may_not_read_the_file(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_text("postcode\nNG1 1AA\n", "utf-8")
+    for mode in (0o600, 0o640):
+        (tmp_path / "in.csv").chmod(mode)
+        assert enrich("in.csv", "out.csv", "--overwrite").returncode == 0
+        assert (tmp_path / "out.csv").stat().st_mode & 0o777 == mode
+
+
+def test_compressed_files_are_read_and_written_and_a_damaged_one_is_refused(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    packed = gzip.compress(b"postcode\n" + b"NG1 1AA\n" * 20_000)
+    (tmp_path / "in.csv.gz").write_bytes(packed)
+    assert enrich("in.csv.gz", "out.csv.gz").returncode == 0
+    lines = gzip.decompress((tmp_path / "out.csv.gz").read_bytes()).decode().splitlines()
+    assert lines == [f"postcode,{ADDED}", *[f"NG1 1AA,{NOTTINGHAM}"] * 20_000]
+    for name, content in {"cut.csv.gz": packed[:-20], "no.csv.gz": b"postcode\nNG1 1AA\n"}.items():
+        (tmp_path / name).write_bytes(content)
+        assert refused(enrich(name, "x.csv")).startswith("The compressed file is damaged, or ends before its end.")
+    assert only(tmp_path, "in.csv.gz", "out.csv.gz", "cut.csv.gz", "no.csv.gz")
+
+
+def _start(starter: Path, folder: Path, *arguments: str, limit: int | None = None) -> subprocess.Popen[bytes]:
+    def limited() -> None:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "enrich", *arguments],
+        cwd=folder,
+        env={**os.environ, "IMDLENS_DATA_DIR": str(starter)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=limited,
+    )
+
+
+def _half_written(process: subprocess.Popen[bytes], part: Path) -> None:
+    """Give it enough that some of the answer is on the disk, and no end."""
+    assert process.stdin is not None
+    process.stdin.write(b"postcode\n" + b"NG1 1AA\n" * 8_000_000)
+    process.stdin.flush()
+    until = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size > 1000):
+        assert time.monotonic() < until
+        assert process.poll() is None
+        time.sleep(0.02)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+
+
+def test_a_stream_is_answered_as_it_comes(starter: Path, tmp_path: Path) -> None:
+    with _start(starter, tmp_path, "-", "-") as process:
+        out, error = process.communicate(b"postcode\nNG1 1AA\n", timeout=60)
+    assert process.returncode == 0
+    assert out.decode() == f"postcode,{ADDED}\nNG1 1AA,{NOTTINGHAM}\n"
+    assert b"Rows answered: 1." in error
+
+
+def test_a_run_killed_half_way_leaves_no_answer_and_the_next_starts_clean(
+    starter: Path, tmp_path: Path, enrich: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    part = tmp_path / ".out.csv.part"
+    with _start(starter, tmp_path, "-", "out.csv") as process:
+        _half_written(process, part)
+        (tmp_path / "in.csv").write_text("postcode\nNG1 1AA\n", "utf-8")
+        assert refused(enrich("in.csv", "out.csv")) == "out.csv is being written by another run."
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+        _close(process)
+    assert part.exists()
+    assert not (tmp_path / "out.csv").exists()
+    assert enrich("in.csv", "out.csv").returncode == 0
+    assert (tmp_path / "out.csv").read_text("utf-8") == f"postcode,{ADDED}\nNG1 1AA,{NOTTINGHAM}\n"
+    assert only(tmp_path, "in.csv", "out.csv")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_to_stop_removes_what_it_wrote(starter: Path, tmp_path: Path, sent: signal.Signals) -> None:
+    with _start(starter, tmp_path, "-", "out.csv") as process:
+        _half_written(process, tmp_path / ".out.csv.part")
+        process.send_signal(sent)
+        assert process.wait(30) == 130
+        _close(process)
+    assert only(tmp_path)
+
+
+def test_a_full_disk_leaves_nothing_behind(starter: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b"postcode\n" + b"NG1 1AA\n" * 100_000)
+    (tmp_path / "out.csv").write_text("what was there", "utf-8")
+    with _start(starter, tmp_path, "in.csv", "out.csv", "--overwrite", limit=2**20) as process:
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"There is no room for the answered file. What was written is removed." in error
+    assert (tmp_path / "out.csv").read_text("utf-8") == "what was there"
+    assert only(tmp_path, "in.csv", "out.csv")
+
+
+def test_the_part_of_another_run_is_not_touched_while_that_is_alive(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_text("postcode\nNG1 1AA\n", "utf-8")
+    with (tmp_path / ".out.csv.part").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write(b"another's")
+        held.flush()
+        assert refused(enrich("in.csv", "out.csv")) == "out.csv is being written by another run."
+    assert (tmp_path / ".out.csv.part").read_bytes() == b"another's"
