@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from app.batch.columns import Enricher
+from app.batch.columns import Enricher, Wanted
 from app.batch.plan import FileProblemError, Plan
 from app.batch.transition import EditionError, Transitions, check_editions
 from app.batch.transition_figures import TooFewRowsError, exact_report, shareable_report
@@ -24,8 +24,8 @@ from app.settings import Settings, read_settings
 
 FORESEEN: Final = (EditionError, TooFewRowsError, FileProblemError)
 
-ReadFile = Callable[[Path | None, Plan], None]
-"""Runs a plan over a file, None for standard input: every row is shown to the plan's observers."""
+# Nothing is written beside the rows, so a file that has the usual columns already is taken too.
+_NOTHING_ADDED: Final = Wanted(prefix="not written: ")
 
 
 class RowsAre(StrEnum):
@@ -61,7 +61,7 @@ class Wish:
 
 
 def transition(
-    source: Annotated[str, typer.Argument(metavar="IN", help="The file; - for standard input.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The file; - reads standard input.")],
     postcode_column: Annotated[str | None, typer.Option(help="Name or number of the postcode's column.")] = None,
     specialty_column: Annotated[
         str | None, typer.Option(help="Name or number of a column of treatment function codes.")
@@ -73,15 +73,19 @@ def transition(
     out: Annotated[Path | None, typer.Option(help="Write the report here, not to the screen.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report's page here too, one file by itself.")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Exact counts, for your own eyes: not to be shared.")] = False,
-    encoding: Annotated[str | None, typer.Option(help="The file's encoding; found by default.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="The file's delimiter; found by default.")] = None,
-    no_header: Annotated[bool, typer.Option("--no-header", help="The first row is data already.")] = False,
+    encoding: Annotated[str | None, typer.Option(help="Such as cp1252 or utf-16-le. Detected by default.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="One character, or `tab`. Detected by default.")] = None,
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="The first line is a patient: columns are told by number.")
+    ] = False,
     sheet: Annotated[str | None, typer.Option(help="The sheet of a workbook; the first by default.")] = None,
 ) -> None:
     """Which share of a file's patients changes decile or Core20 between two editions; safe to share, once.
 
     Small counts are hidden, others rounded, and all audited against each other. Agree on one file and one report of it.
     """
+    for target in (out, html):
+        _check_target(target, source)
     wish = Wish(first, second, specialty_column, rows_are, output, html is not None, exact)
     settings = read_settings()
     rules = read_rules(settings)
@@ -89,12 +93,13 @@ def transition(
 
     def read(observer: Transitions, enricher: Enricher) -> None:
         run_plan(
-            None if source == "-" else Path(source),
+            source,
             Plan(
                 enricher,
+                _NOTHING_ADDED,
                 postcode_column=postcode_column,
                 encoding=encoding,
-                delimiter=delimiter,
+                delimiter="\t" if delimiter == "tab" else delimiter,
                 has_header=not no_header,
                 sheet=sheet,
                 observers=[observer],
@@ -110,11 +115,17 @@ def transition(
         typer.echo(text, nl=False)
 
 
-def run_plan(source: Path | None, plan: Plan) -> None:
-    """Read a file block by block, each block shown to the plan. FileProblemError where it cannot be read."""
-    from app.batch.files import read_file  # type: ignore[import-not-found,import-untyped,unused-ignore]
+def _check_target(target: Path | None, source: Path) -> None:
+    """FileProblemError where a report would replace the file that it is about."""
+    if target is not None and target.exists() and source.exists() and target.samefile(source):
+        raise FileProblemError("The report would replace the file that it is about: give it another name.")
 
-    read_file(source, plan)
+
+def run_plan(source: Path, plan: Plan) -> None:
+    """Show every row of a file to the plan's observers, block by block. FileProblemError where it cannot be read."""
+    from app.batch.files import enrich_file  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    enrich_file(source, None, plan)
 
 
 def make_report(

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -317,6 +318,15 @@ def test_the_attribution_is_the_one_of_the_data(report: Report, run: Run) -> Non
     said = " ".join((packaged_data() / "ATTRIBUTION.md").read_text("utf-8").split())
     assert all(sentence in said for sentence in ATTRIBUTION)
     assert b"Crown copyright" in render_transition(view_of(report, run))
+
+
+def test_a_report_never_replaces_its_file(tmp_path: Path) -> None:
+    source = tmp_path / "patients.csv"
+    source.write_text("postcode\n")
+    for options in ({"out": source}, {"html": tmp_path / "." / "patients.csv"}):
+        with pytest.raises(FileProblemError, match="another name"):
+            transition(source, **options)  # type: ignore[arg-type]
+    assert source.read_text() == "postcode\n"
 
 
 def test_the_command_has_the_options_that_are_documented() -> None:
