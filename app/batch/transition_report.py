@@ -315,6 +315,8 @@ def as_text(report: Report, run: Run) -> str:
     ]
     if notice := _data_notice(run.release):
         blocks.insert(0, notice)
+    if report.is_exact:
+        blocks.insert(0, NOT_TO_BE_SHARED)
     return "\n\n".join(blocks) + "\n"
 
 

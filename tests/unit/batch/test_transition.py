@@ -256,6 +256,7 @@ def test_exact_figures_say_in_every_table_that_they_are_not_to_be_shared(index: 
     assert set(exact.units()) == {"100", "340", "unrecognised", "absent"}
     assert exact.figures[Figure(SPECIALTY, "100", "leaves_core20")] == Shown(4)
     text = as_text(exact, run)
+    assert text.startswith(NOT_TO_BE_SHARED)
     titles = ("Core20, patients", "Decile, patients", "Decile in IoD2019", "Core20 by specialty", "Why patients")
     for title in titles:
         (line,) = [line for line in text.splitlines() if line.startswith(title)]
