@@ -87,9 +87,10 @@ def _add_counts() -> None:
     """The commands that look after counts, unless another is called: what they load takes longer than a look-up."""
     others = {command.callback.__name__ for command in app.registered_commands if command.callback}
     if not {*others, "data", "rules", "signposts"} & set(sys.argv[1:2]):
-        from app import cli_access, cli_counts, cli_files
+        from app import cli_access, cli_counts, cli_files, cli_transition
 
         app.command()(cli_files.enrich)
+        app.command()(cli_transition.transition)
         app.add_typer(cli_access.keys, name="keys", no_args_is_help=True)
         app.add_typer(cli_counts.counts, name="counts")
         app.add_typer(cli_counts.db, name="db")
@@ -99,12 +100,19 @@ def _add_counts() -> None:
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
-    from app import cli_access, cli_counts, cli_files
+    from app import cli_access, cli_counts, cli_files, cli_transition
     from app.access.access_file import AccessFileError
     from app.database import DatabaseError
     from app.tracing import TracingError
 
-    own = (AccessFileError, *cli_access.FORESEEN, *cli_counts.FORESEEN, *cli_files.FORESEEN, TracingError)
+    own = (
+        AccessFileError,
+        *cli_access.FORESEEN,
+        *cli_counts.FORESEEN,
+        *cli_files.FORESEEN,
+        *cli_transition.FORESEEN,
+        TracingError,
+    )
     return (ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, DatabaseError, *own)
 
 

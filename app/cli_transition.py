@@ -9,10 +9,12 @@ from typing import Annotated, Final
 import typer
 
 from app.batch.columns import Enricher, Wanted
+from app.batch.files import enrich_file
 from app.batch.plan import FileProblemError, Plan
 from app.batch.transition import EditionError, Transitions, check_editions
 from app.batch.transition_figures import TooFewRowsError, exact_report, shareable_report
 from app.batch.transition_report import Run, as_csv, as_json, as_text, view_of
+from app.cli_files import Delimiter, Encoding, NoHeader, PostcodeColumn, ended_cleanly, progress
 from app.counts.disclosure import Rule
 from app.counts.periods import today
 from app.current import read_rules
@@ -62,7 +64,7 @@ class Wish:
 
 def transition(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The file; - reads standard input.")],
-    postcode_column: Annotated[str | None, typer.Option(help="Name or number of the postcode's column.")] = None,
+    postcode_column: PostcodeColumn = None,
     specialty_column: Annotated[
         str | None, typer.Option(help="Name or number of a column of treatment function codes.")
     ] = None,
@@ -73,11 +75,9 @@ def transition(
     out: Annotated[Path | None, typer.Option(help="Write the report here, not to the screen.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report's page here too, one file by itself.")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Exact counts, for your own eyes: not to be shared.")] = False,
-    encoding: Annotated[str | None, typer.Option(help="Such as cp1252 or utf-16-le. Detected by default.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="One character, or `tab`. Detected by default.")] = None,
-    no_header: Annotated[
-        bool, typer.Option("--no-header", help="The first line is a patient: columns are told by number.")
-    ] = False,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    no_header: NoHeader = False,
     sheet: Annotated[str | None, typer.Option(help="The sheet of a workbook; the first by default.")] = None,
 ) -> None:
     """Which share of a file's patients changes decile or Core20 between two editions; safe to share, once.
@@ -123,9 +123,8 @@ def _check_target(target: Path | None, source: Path) -> None:
 
 def run_plan(source: Path, plan: Plan) -> None:
     """Show every row of a file to the plan's observers, block by block. FileProblemError where it cannot be read."""
-    from app.batch.files import enrich_file  # type: ignore[import-not-found,import-untyped,unused-ignore]
-
-    enrich_file(source, None, plan)
+    with progress(plan), ended_cleanly():
+        enrich_file(source, None, plan)
 
 
 def make_report(
