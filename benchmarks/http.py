@@ -41,10 +41,7 @@ def main() -> None:
     if not shutil.which("wrk"):
         sys.exit("wrk is needed: on Debian, apt-get install wrk")
     folder = national.files()
-    data = national.CACHE / "national"
-    if not (data / "current").exists():
-        build = [sys.executable, "-m", "app.cli", "data", "build", str(folder), "--out", str(data)]
-        subprocess.run(build, check=True, capture_output=True)
+    data = national.index(folder)
     print(f"Measured {national.machine('fastapi', 'uvicorn', 'pydantic')}; index {current_index(data).parent.name}\n")
     postcodes = national.postcodes(folder)
     picked = postcodes.take(pa.array(np.random.default_rng(2026).integers(0, len(postcodes), 40_000))).to_pylist()
