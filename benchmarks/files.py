@@ -19,10 +19,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+import numpy as np
 import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 
+from app.batch.columns import Enricher, Wanted, text_column
+from app.context.rulebook import Rulebook
+from app.enrichment import Rules
+from app.lookup.index import Index
 from app.reference.releases import current_index
 from benchmarks import national, patients, report
 from benchmarks.file_peers import ANSWER, ENGINES, THREADS
@@ -39,6 +48,7 @@ _NAMES: Final = {
 }
 _PACKAGES: Final = ("pyarrow", "pandas", "duckdb", "polars")
 _SAMPLED: Final = 0.1  # seconds between two looks at memory
+_FRAMES: Final = dict.fromkeys(map(ord, "╭╮╰╯─│"), " ")  # around what the command says
 # An engine is started by a small process: what is told of a process's peak holds that of the one that started it.
 _LAUNCHER: Final = """
 import json, os, subprocess, sys, time
@@ -85,10 +95,12 @@ def main() -> None:
     report.add_option(arguments)
     options = arguments.parse_args()
     if options.compare:
-        print(json.dumps(_compare(*options.compare)))
+        print(json.dumps(compare(*options.compare)._asdict()))
         return
     if options.make_directory:
-        make_directory(*options.make_directory)
+        folder, current, path = options.make_directory
+        enricher = Enricher(Index(current), Rules("IoD2025", Rulebook.load()))
+        make_directory(national.postcodes(folder), enricher, path)
         return
     folder = national.files()
     if hasattr(os, "sched_setaffinity"):
@@ -108,14 +120,20 @@ def main() -> None:
         sizes = _growth(folder, engines, options.rows, suffix, Path(temporary)) if _OURS in runs else []
     figures = {name: _median(some) for name, some in runs.items()}
     size = source.stat().st_size / 1e6
-    what = f"{options.rows:,} rows, {len(patients.COLUMNS)} columns, {size:,.0f} MB of {suffix.lstrip('.').upper()}"
+    form = "Parquet" if options.parquet else "CSV"
+    what = f"{options.rows:,} rows, {len(patients.COLUMNS)} columns, {size:,.0f} MB of {form}"
     print(f"{what}, file to file\n")
     print(_table(figures, failed, compared, options.rows) + "\n")
     if sizes:
         heading = ("IMD Lens, rows", "seconds", "peak memory (goal ≤ 1 GB)")
         rows = [(f"{n:,}", f"{run.seconds:.1f}", f"{run.peak / 1e6:,.0f} MB") for n, run in sizes]
         print(national.table(heading, rows))
-    report.write(options.json, machine, _headline(what, figures, failed, sizes, options.rows))
+    if _OURS in engines and _OURS not in figures:
+        sys.exit(f"IMD Lens failed: {failed[_OURS]}")
+    if others := [name for name, answers in compared.items() if answers.different]:
+        sys.exit(f"Answers differ from those of {', '.join(others)}: no figure of this run can be used.")
+    if _OURS in figures and _base(figures):
+        report.write(options.json, machine, _headline(what, figures, sizes, options.rows))
 
 
 # ------------------------------------------------------------------------------------------ engines
@@ -188,7 +206,7 @@ def _measured(command: list[str]) -> Run:
             together = watched.stop()
         if code:
             said.seek(0)
-            words = said.read().decode("utf-8", "replace").split()
+            words = said.read().decode("utf-8", "replace").translate(_FRAMES).split()
             raise EngineError(" ".join(words)[-_TOLD:] or f"ended with {code}")
     return Run(seconds, used, max(alone * (1 if sys.platform == "darwin" else 1024), together))
 
@@ -221,7 +239,7 @@ def _warm(path: Path) -> None:
 
 
 def _directory(folder: Path) -> Path:
-    """What the peers join: every postcode's key and what IMD Lens answers of it. Made once for each index."""
+    """The directory of the current index, made once for each; in a process of its own, for its memory."""
     current = current_index(national.CACHE / "national")
     path = national.CACHE / f"directory-{current.parent.name}.parquet"
     if not path.exists():
@@ -230,19 +248,9 @@ def _directory(folder: Path) -> Path:
     return path
 
 
-def make_directory(folder: Path, current: Path, path: Path) -> None:
-    """Write the directory of an index file."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    from app.batch.columns import Enricher, Wanted, text_column
-    from app.context.rulebook import Rulebook
-    from app.enrichment import Rules
-    from app.lookup.index import Index
-
-    keys = pc.replace_substring(national.postcodes(folder), " ", "")
-    enricher = Enricher(Index(current), Rules("IoD2025", Rulebook.load()))
+def make_directory(postcodes: pa.Array, enricher: Enricher, path: Path) -> None:
+    """Write what the peers join: of these postcodes those that are found, their keys and their answers."""
+    keys = pc.replace_substring(postcodes, " ", "")
     columns = enricher.columns(enricher.read(text_column(keys)), Wanted())
     found = pc.is_in(columns["postcode_status"], pa.array(["live", "terminated"]))
     table = pa.table({"key": keys, **{name: columns[name] for name in ANSWER}}).filter(found)
@@ -263,13 +271,8 @@ def _asked(ours: Path, theirs: Path) -> Compared:
     return Compared(**json.loads(done.stdout))
 
 
-def _compare(ours: Path, theirs: Path) -> dict[str, Any]:
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.csv as pa_csv
-    import pyarrow.parquet as pq
-
+def compare(ours: Path, theirs: Path) -> Compared:
+    """A peer's file beside ours, row by row of the same patient; EngineError where the patients differ."""
     texts = ("postcode_status", "country", "core20_reason")
     numbers = {"patient_number": pa.int64(), "imd_decile": pa.float32()}  # pandas may write 3.0
     types = numbers | dict.fromkeys(texts, pa.dictionary(pa.int32(), pa.string()))
@@ -296,7 +299,7 @@ def _compare(ours: Path, theirs: Path) -> dict[str, Any]:
         left, right = (pc.fill_null(table[name].cast(kind), nothing) for table in (a, b))
         different = pc.or_(different, pc.not_equal(left, right))
     wrong = pc.sum(pc.and_(matched, different)).as_py()
-    return Compared(len(a), in_order, pc.sum(matched).as_py(), wrong)._asdict()
+    return Compared(len(a), in_order, pc.sum(matched).as_py(), wrong)
 
 
 # ------------------------------------------------------------------------------------------ tables
@@ -343,15 +346,11 @@ def _said(compared: Compared) -> str:
     return f"{compared.matched / compared.rows:.1%} matched, {same}; {order}"
 
 
-def _headline(
-    what: str, figures: dict[str, Run], failed: dict[str, str], sizes: list[tuple[int, Run]], rows: int
-) -> list[report.Figure]:
-    base, ours = _base(figures), figures.get(_OURS)
-    if not (base and ours):
-        return [report.Figure(f"{what}, file to file", f"failed: {failed.get(_OURS, 'no base')}")]
+def _headline(what: str, figures: dict[str, Run], sizes: list[tuple[int, Run]], rows: int) -> list[report.Figure]:
+    base, ours = figures[_base(figures) or _OURS], figures[_OURS]
     peers = [f"{name} {run.seconds:.1f} s" for name, run in figures.items() if not name.startswith(("Arrow", _OURS))]
-    arrow = f"Arrow without a lookup {figures[base].seconds:.1f} s"
-    ratio = f"{ours.seconds / figures[base].seconds:.2f} of Arrow"
+    arrow = f"Arrow without a lookup {base.seconds:.1f} s"
+    ratio = f"{ours.seconds / base.seconds:.2f} of Arrow"
     memory = ", ".join(f"{run.peak / 1e6:,.0f}" for _, run in sizes)
     return [
         report.Figure(
