@@ -8,6 +8,7 @@ does not stop the others. `--quick` is for seeing that everything runs: its figu
 """
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -101,17 +102,21 @@ def run(part: Part, arguments: Sequence[str]) -> Told:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "figures.json"
         command = [str(part.python), "-m", part.module, *arguments, "--json", str(path)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST, stdin=subprocess.DEVNULL)
-        except subprocess.TimeoutExpired:
-            return Told(part, "", (), f"failed: not done in {_LONGEST} s")
+        pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+        with subprocess.Popen(command, stdin=nothing, stdout=pipe, stderr=pipe, text=True) as process:
+            try:
+                shown, said = process.communicate(timeout=_LONGEST)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGINT)  # so that it ends the servers that it started
+                process.communicate()
+                return Told(part, "", (), f"failed: not done in {_LONGEST} s")
         kept = national.CACHE / "told" / f"{part.name}.md"
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(f"## `{' '.join(('python -m', part.module, *arguments))}`\n\n{done.stdout}", "utf-8")
-        if done.returncode:
-            return Told(part, "", (), f"failed: {_last(done.stderr)}")
+        kept.write_text(f"## `{' '.join(('python -m', part.module, *arguments))}`\n\n{shown}", "utf-8")
+        if process.returncode:
+            return Told(part, "", (), f"failed: {_last(said)}")
         if not path.exists():
-            return Told(part, "", (), _last(done.stdout) or "failed: it gave no figures")
+            return Told(part, "", (), _last(shown) or "failed: it gave no figures")
         machine, figures = report.read(path)
         return Told(part, machine, figures)
 

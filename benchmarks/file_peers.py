@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def arrow_streaming(source: Path, target: Path, _: Path) -> None:
-    """Read and write, a block at a time; nothing is looked up."""
+    """Read and write, a block at a time; nothing is looked up. Arrow writes quotes around every text."""
     import pyarrow.csv as pa_csv
     import pyarrow.parquet as pq
 

@@ -129,7 +129,7 @@ def main() -> None:
         rows = [(f"{n:,}", f"{run.seconds:.1f}", f"{run.peak / 1e6:,.0f} MB") for n, run in sizes]
         print(national.table(heading, rows))
     if _OURS in engines and _OURS not in figures:
-        sys.exit(f"IMD Lens failed: {failed[_OURS]}")
+        sys.exit(f"IMD Lens: {failed[_OURS]}")
     if others := [name for name, answers in compared.items() if answers.different]:
         sys.exit(f"Answers differ from those of {', '.join(others)}: no figure of this run can be used.")
     if _OURS in figures and _base(figures):
