@@ -37,10 +37,8 @@ format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench  ## Measure lookup, HTTP and counting beside their peers (needs wrk; full data by NATIONAL_FILES)
-	$(BIN)/python -m benchmarks.lookup
-	$(BIN)/python -m benchmarks.http
-	$(BIN)/python -m benchmarks.ledger
+bench: $(VENV)/.bench  ## Measure everything beside its peers, in half an hour (needs wrk; full data by NATIONAL_FILES)
+	$(BIN)/python -m benchmarks.all
 
 overload: $(VENV)/.bench  ## Measure one worker at four times its capacity (a minute)
 	$(BIN)/python -m benchmarks.overload --seconds 30
