@@ -125,6 +125,25 @@ def _finish(future: "Future[_Done]", sink: BinaryIO | None, plan: Plan, before: 
     return done.lines
 
 
+def objects(source: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every object of a file with its line's number from 1. Numbers that are not whole come as they are written.
+
+    FileProblemError where a line is no object, or a member stands twice in one: one of two values would be lost.
+    """
+    before = 0
+    for data in _pieces(source, PIECE):
+        text = data.removeprefix(_BOM) if before == 0 else data
+        lines = text.split(b"\n")
+        for number, line in enumerate(lines, before):
+            try:
+                read = _object(line, frozenset(), None)
+            except _LineError as error:
+                raise error.at(number) from None
+            if read is not None:
+                yield number + 1, read
+        before += len(lines) - 1
+
+
 class _LineError(Exception):
     """A line cannot be taken: its number from 0 within a piece, and why."""
 
@@ -359,10 +378,11 @@ def _lines(data: bytes, octets: npt.NDArray[np.uint8]) -> _Lines:
     return _Lines(starts, ends, last, plain)
 
 
-def _strict(line: bytes, once: "frozenset[str]") -> dict[str, Any]:
+def _strict(line: bytes, once: frozenset[str] | None) -> dict[str, Any]:
     """The object of one line, numbers that are not whole as they are written; _LineError for what is none.
 
-    Members of `once` may not be there twice. Of any other, what stands twice is kept as it is, like every byte.
+    Members of `once` may not be there twice, and no member where it is None. Of any other, what stands twice is kept
+    as it is, like every byte.
     """
     # Names of members are kept for the next line; values never are.
     try:
@@ -380,7 +400,7 @@ def _strict(line: bytes, once: "frozenset[str]") -> dict[str, Any]:
             read = jiter.from_json(line, allow_inf_nan=False, cache_mode="keys", float_mode="lossless-float")
             if isinstance(read, dict):
                 names = [name for name, _ in json.loads(line, object_pairs_hook=list, parse_int=str)]
-                if any(names.count(name) > 1 for name in once.intersection(names)):
+                if once is None or any(names.count(name) > 1 for name in once.intersection(names)):
                     raise _LineError(0, "has a member twice: two values cannot both be the patient's") from None
     except (ValueError, RecursionError):
         raise _LineError(0, "is not JSON") from None
@@ -389,7 +409,7 @@ def _strict(line: bytes, once: "frozenset[str]") -> dict[str, Any]:
     return read
 
 
-def _object(line: bytes, new: frozenset[str], once: frozenset[str]) -> dict[str, Any] | None:
+def _object(line: bytes, new: frozenset[str], once: frozenset[str] | None) -> dict[str, Any] | None:
     """The object of one line, None of a blank one; _LineError for what is none, or has a member of `new`."""
     if len(line) > LONGEST_LINE:
         raise _LineError(0, _TOO_LONG)

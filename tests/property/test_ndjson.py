@@ -20,6 +20,7 @@ from tests import starter_data
 from tests.property.strategies import postcodes
 
 SPACE = st.text(" \t", max_size=2)
+TEXT = st.text()
 NAMES = st.one_of(
     st.sampled_from(["id", "note", "x", "Infirmary", "é", "", 'a"b', "back\\slash", "post", "postcode "]), st.text()
 )
@@ -27,7 +28,7 @@ NUMBERS = st.sampled_from(["0", "-0", "1.50", "1e400", "123456789012345678901234
 
 
 @st.composite
-def _texts(draw: st.DrawFn, values: Any = st.text()) -> str:
+def _texts(draw: st.DrawFn, values: st.SearchStrategy[str] = TEXT) -> str:
     """A JSON string, its characters escaped or not."""
     text = draw(values).encode("utf-8", "replace").decode()
     written = json.dumps(text, ensure_ascii=draw(st.booleans()))
