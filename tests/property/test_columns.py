@@ -84,7 +84,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_column_of_any_layout_is_answered_like_each_of_its_rows(enricher: Enricher, layout: str) -> None:
-    @settings(max_examples=settings().max_examples // 5)  # of each of 48 pairs of layout and rules
+    @settings(max_examples=settings().max_examples // 10)  # of each of 48 pairs of layout and rules
     @given(st.lists(TEXTS, max_size=30))
     def check(found: list[str | None]) -> None:
         texts = [plain(text) for text in found]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.batch.columns import Answers, Enricher, Wanted
@@ -127,6 +127,7 @@ def test_every_object_gets_what_enrich_says_of_it_and_keeps_every_byte(
 ) -> None:
     objects = _objects(starter_data.postcodes()[::7])
 
+    @settings(max_examples=settings().max_examples // 3)  # of each of four
     @given(
         st.lists(st.one_of(objects, objects, SPACE), max_size=12),
         st.sampled_from(["\n", "\r\n"]),
