@@ -423,3 +423,12 @@ def test_bytes_are_refused_where_text_alone_can_stand(enricher: Enricher, writer
     sink = io.BytesIO()
     with pytest.raises(FileProblemError, match="column bytes holds bytes"):
         written(EVERY.select(["postcode", "bytes"]), writer(sink), Plan(enricher), sink)
+
+
+def test_batches_with_dictionaries_of_their_own_are_written_as_one_column(enricher: Enricher) -> None:
+    parts = [pa.array(part).dictionary_encode() for part in (["NG1 1AA", "a"], ["b", "NG7 2UH"])]
+    table = pa.table({"postcode": pa.chunked_array(parts)})
+    done = through(Table(table.schema, table.to_batches()), Plan(enricher))
+    assert done["postcode"].to_pylist() == ["NG1 1AA", "a", "b", "NG7 2UH"]
+    assert done["imd_decile"].to_pylist() == [3, None, None, 7]
+    assert pa.types.is_dictionary(done.schema.field("postcode").type)
