@@ -35,6 +35,11 @@ PostcodeColumn = Annotated[
 ]
 Encoding = Annotated[str | None, typer.Option(help="Such as cp1252 or utf-16-le. Detected by default.")]
 Delimiter = Annotated[str | None, typer.Option(help="One character, or `tab`. Detected by default.")]
+FileFormat = Annotated[
+    str | None,
+    typer.Option("--format", help="csv, tsv, ndjson, parquet or excel, where the name of IN does not say it."),
+]
+Sheet = Annotated[str | None, typer.Option(help="The sheet of a workbook; the first by default.")]
 NoHeader = Annotated[bool, typer.Option("--no-header", help="The first line is a patient: columns are told by number.")]
 
 
@@ -55,10 +60,13 @@ def enrich(
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     no_header: NoHeader = False,
+    file_format: FileFormat = None,
+    sheet: Sheet = None,
 ) -> None:
     """Answer every row of a file: its status, decile, quintile and Core20 in new columns, all else as it is.
 
-    The file is never changed. OUT appears only when it is whole.
+    CSV, NDJSON, Parquet and Excel, text also compressed with gzip. The file is never changed. OUT appears only when it
+    is whole.
     """
     settings = read_settings()
     enricher = open_enricher(settings)
@@ -70,10 +78,11 @@ def enrich(
         encoding=encoding,
         delimiter="\t" if delimiter == "tab" else delimiter,
         has_header=not no_header,
+        sheet=sheet,
         observers=[told],
     )
     with progress(plan), ended_cleanly():
-        ragged = files.enrich_file(source, target, plan, overwrite=overwrite, aside=aside)
+        ragged = files.enrich_file(source, target, plan, told=file_format, overwrite=overwrite, aside=aside)
     err.print(f"Rows answered: {plan.rows:,}.", markup=False)
     if ragged.records:
         err.print(f"Lines set aside in {aside}, without an answer: {ragged.records:,}.", markup=False)

@@ -14,7 +14,16 @@ from app.batch.plan import FileProblemError, Plan
 from app.batch.transition import EditionError, Transitions, check_editions
 from app.batch.transition_figures import TooFewRowsError, exact_report, shareable_report
 from app.batch.transition_report import Run, as_csv, as_json, as_text, view_of
-from app.cli_files import Delimiter, Encoding, NoHeader, PostcodeColumn, ended_cleanly, progress
+from app.cli_files import (
+    Delimiter,
+    Encoding,
+    FileFormat,
+    NoHeader,
+    PostcodeColumn,
+    Sheet,
+    ended_cleanly,
+    progress,
+)
 from app.counts.disclosure import Rule
 from app.counts.periods import today
 from app.current import read_rules
@@ -78,7 +87,8 @@ def transition(
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     no_header: NoHeader = False,
-    sheet: Annotated[str | None, typer.Option(help="The sheet of a workbook; the first by default.")] = None,
+    file_format: FileFormat = None,
+    sheet: Sheet = None,
 ) -> None:
     """Which share of a file's patients changes decile or Core20 between two editions; safe to share, once.
 
@@ -104,6 +114,7 @@ def transition(
                 sheet=sheet,
                 observers=[observer],
             ),
+            file_format,
         )
 
     text, page = make_report(read, index, rules, settings, wish)
@@ -121,10 +132,10 @@ def _check_target(target: Path | None, source: Path) -> None:
         raise FileProblemError("The report would replace the file that it is about: give it another name.")
 
 
-def run_plan(source: Path, plan: Plan) -> None:
+def run_plan(source: Path, plan: Plan, told: str | None = None) -> None:
     """Show every row of a file to the plan's observers, block by block. FileProblemError where it cannot be read."""
     with progress(plan), ended_cleanly():
-        enrich_file(source, None, plan)
+        enrich_file(source, None, plan, told=told)
 
 
 def make_report(

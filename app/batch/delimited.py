@@ -12,7 +12,7 @@ import io
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -54,6 +54,9 @@ class Ragged(NamedTuple):
 
     records: int
     lines: list[int]  # of the first of them
+
+
+NOTHING_RAGGED: Final = Ragged(0, [])
 
 
 @dataclass(slots=True)
@@ -150,6 +153,41 @@ def enrich_delimited(
     if ragged.records and aside is None:
         raise FileProblemError(_ragged_sentence(ragged, len(heading.names)))
     return ragged
+
+
+def read_delimited(
+    source: BinaryIO, plan: Plan, *, aside: BinaryIO | None = None, piece: int = PIECE
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch], Callable[[], Ragged]]:
+    """A file as batches of strings, null where nothing stands, to be written in another format.
+
+    The last of what is returned tells which records were set aside, once all batches were taken. FileProblemError as of
+    `enrich_delimited`.
+    """
+    source, _, encoding = _widened(source, None, plan)
+    reader = _Reader(source, piece)
+    heading = _heading(reader, plan, encoding)
+    ragged = Ragged(0, [])
+    if aside is not None:
+        aside.write(heading.lead)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal ragged
+        line = heading.lines + 1
+        for found in reader.pieces(heading.delimiter):
+            rows = scan(found, heading.delimiter, len(heading.names))
+            ragged = _noted(ragged, rows, line)
+            line += found.data.count(b"\n")
+            if len(rows.ragged_starts) and aside is not None:
+                found, lost = _parted(found, rows, heading.delimiter)
+                aside.write(lost)
+                rows = scan(found, heading.delimiter, len(heading.names))
+            columns = [_column(rows, place, heading.encoding) for place in range(len(heading.names))]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+        if ragged.records and aside is None:
+            raise FileProblemError(_ragged_sentence(ragged, len(heading.names)))
+
+    schema = pa.schema([(name, pa.string()) for name in heading.names])
+    return schema, batches(), lambda: ragged
 
 
 def _ragged_sentence(ragged: Ragged, width: int) -> str:
@@ -365,13 +403,7 @@ def scan(piece: Piece, delimiter: int, width: int) -> Rows:
     buffer = np.frombuffer(piece.data, np.uint8)
     if not piece.ended:  # the last record of a file: as if it had a line end
         buffer = np.append(buffer, np.uint8(_LF))
-    is_separator = (buffer == delimiter) | (buffer == _LF)
-    if piece.quotes is not None:
-        inside = np.zeros(len(buffer), np.uint8)
-        inside[piece.quotes] = 1
-        is_separator &= np.bitwise_xor.accumulate(inside) == 0
-    found = np.flatnonzero(is_separator)
-    is_end = buffer[found] == _LF
+    found, is_end = _separators(buffer, delimiter, piece.quotes)
     none = np.zeros(0, np.int64)
     count = len(found) // width
     if len(found) == count * width and is_end[width - 1 :: width].all() and int(np.count_nonzero(is_end)) == count:
@@ -391,6 +423,26 @@ def scan(piece: Piece, delimiter: int, width: int) -> Rows:
     blank = (ends == starts) & (width > 1)
     ragged = np.flatnonzero(~even & ~blank)
     return Rows(buffer, starts[even], ends[even], found, first[even], starts[ragged], stops[ragged], width)
+
+
+def _separators(buffer: Bytes, delimiter: int, quotes: Places | None) -> tuple[Places, npt.NDArray[np.bool_]]:
+    """Every separator that is not quoted, and whether it ends a record."""
+    is_mark = np.zeros(0, np.bool_) if quotes is None else buffer == _QUOTE
+    if quotes is not None and len(quotes) < np.count_nonzero(is_mark):  # some are letters
+        is_mark = np.zeros(len(buffer), np.bool_)
+        is_mark[quotes] = True
+    is_separator = buffer == delimiter
+    is_separator |= buffer == _LF
+    if quotes is None:
+        found = np.flatnonzero(is_separator)
+        return found, buffer.take(found) == _LF
+    # What is quoted is told among the marks and separators alone: they are few beside all bytes.
+    is_separator |= is_mark
+    found = np.flatnonzero(is_separator)
+    marked = is_mark.take(found)
+    odd = np.cumsum(marked, dtype=np.uint8) & 1  # the marks so far; that it wraps round changes nothing
+    found = found[(odd == 0) & ~marked]
+    return found, buffer.take(found) == _LF
 
 
 def _without_cr(buffer: Bytes, starts: Places, ends: Places) -> Places:
@@ -501,8 +553,12 @@ def _parted(piece: Piece, rows: Rows, delimiter: int) -> tuple[Piece, bytes]:
 
 
 def _texts(rows: Rows, heading: Heading, name: str) -> pa.Array:
+    return _column(rows, heading.needed[name], heading.encoding)
+
+
+def _column(rows: Rows, place: int, encoding: str) -> pa.Array:
     """A column of a piece as strings, null where nothing stands."""
-    starts, ends = rows.field(heading.needed[name])
+    starts, ends = rows.field(place)
     # Between the fields of a column lies what nobody asked for: every second element.
     bounds = np.empty(2 * len(starts) + 1, np.int32)
     bounds[:-1:2], bounds[1::2] = starts, ends
@@ -512,10 +568,10 @@ def _texts(rows: Rows, heading: Heading, name: str) -> pa.Array:
     )
     found = scattered.take(pa.array(np.arange(0, 2 * len(starts), 2)))
     found = pc.if_else(pc.equal(pc.binary_length(found), 0), pa.scalar(None, pa.binary()), found)
-    texts = _utf8(found) if heading.encoding == "utf-8" else None
+    texts = _utf8(found) if encoding == "utf-8" else None
     if texts is None:
         coded = found.dictionary_encode()
-        decoded = [v.decode(heading.encoding, "replace") for v in coded.dictionary.to_pylist()]
+        decoded = [v.decode(encoding, "replace") for v in coded.dictionary.to_pylist()]
         texts = pa.array(decoded, pa.string()).take(coded.indices)
     return pc.replace_substring(texts, '""', '"')
 

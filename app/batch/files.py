@@ -16,12 +16,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from app.batch.delimited import Ragged, enrich_delimited
+from app.batch.delimited import NOTHING_RAGGED, Ragged, enrich_delimited, read_delimited
+from app.batch.formats import HEAD, FileFormat, check_head, format_of
+from app.batch.ndjson import enrich_ndjson
 from app.batch.plan import FileProblemError, Plan
 
 STREAM: Final = Path("-")
 """Stands for standard input or standard output."""
 _GZIP_LEVEL: Final = 4
+_DELIMITED: Final = ("csv", "tsv")
+_TEXT: Final = FileFormat("csv")
 
 
 def enrich_file(
@@ -29,25 +33,88 @@ def enrich_file(
     target: Path | None,
     plan: Plan,
     *,
+    told: str | None = None,
     overwrite: bool = False,
     aside: Path | None = None,
     before_it_counts: Callable[[], None] = lambda: None,
 ) -> Ragged:
     """Answer a file. FileProblemError where it cannot be taken as it is.
 
-    `target` None: the answers are only shown to the plan's observers. `aside` is where records go that no answer can
-    be given for. `before_it_counts` is called when all is written and nothing has its name yet: what it raises leaves
-    everything as it was.
+    `target` None: the answers are only shown to the plan's observers. `told` is the source's format where its name
+    does not say it; the target's is that of its name, or else the source's. `aside` is where records go that no answer
+    can be given for. `before_it_counts` is called when all is written and nothing has its name yet: what it raises
+    leaves everything as it was.
     """
+    found = format_of("-.csv" if source == STREAM else source, told)
+    written = _format_to_write(target, found)
+    if aside and found.name not in _DELIMITED:
+        raise FileProblemError("Only lines of delimited text can be set aside.")
     with ExitStack() as stack:
         # The outermost first: a full disk is told as such whatever else ends because of it.
         stack.enter_context(_plainly())
-        opened = stack.enter_context(_reading(source, plan))
-        sink = stack.enter_context(_writing(target, source, overwrite=overwrite)) if target else None
-        apart = stack.enter_context(_writing(aside, source, overwrite=overwrite)) if aside else None
-        ragged = enrich_delimited(opened, sink, plan, aside=apart)
+        opened = stack.enter_context(_reading(source, plan, found))
+        sink = stack.enter_context(_writing(target, source, written, overwrite=overwrite)) if target else None
+        apart = stack.enter_context(_writing(aside, source, _TEXT, overwrite=overwrite)) if aside else None
+        if found.name in _DELIMITED and (written is None or written.name == found.name):
+            ragged = enrich_delimited(opened, sink, plan, aside=apart)
+        elif found.name == "ndjson" and (written is None or written.name == "ndjson"):
+            ragged = NOTHING_RAGGED
+            enrich_ndjson(opened, sink, plan)
+        else:
+            ragged = _convert(opened, found, sink, written, target, plan, apart)
         before_it_counts()
     return ragged
+
+
+def _format_to_write(target: Path | None, found: FileFormat) -> FileFormat | None:
+    if target is None:
+        return None
+    if target == STREAM:
+        return FileFormat(found.name)
+    try:
+        return format_of(target, written=True)
+    except FileProblemError:
+        if target.suffix and target.suffix != ".gz":
+            raise
+    return format_of(target, found.name, written=True)
+
+
+def _convert(
+    source: BinaryIO,
+    found: FileFormat,
+    sink: BinaryIO | None,
+    written: FileFormat | None,
+    target: Path | None,
+    plan: Plan,
+    aside: BinaryIO | None,
+) -> Ragged:
+    """By way of a table: into another format, or from one that is no text."""
+    from app.batch import tables
+
+    ragged: Callable[[], Ragged] = lambda: NOTHING_RAGGED  # noqa: E731 - the one of delimited text tells more
+    if found.name == "parquet":
+        table = tables.read_parquet(source)
+    elif found.name == "excel":
+        table = tables.read_excel(source, plan)
+    elif found.name == "ndjson":
+        table = tables.read_ndjson(source)
+    else:
+        schema, batches, ragged = read_delimited(source, plan, aside=aside)
+        table = tables.Table(schema, batches)
+    if table.rows is not None:
+        plan.whole, plan.position = table.rows, lambda: plan.rows
+    writer: tables.Writer | None = None
+    if sink is not None and written is not None and target is not None:
+        if written.name == "parquet":
+            writer = tables.ParquetWriter(sink, table.compression)
+        elif written.name == "excel":
+            writer = tables.ExcelWriter(sink, target.parent, table.rows)
+        elif written.name == "ndjson":
+            writer = tables.NdjsonWriter(sink)
+        else:
+            writer = tables.CsvWriter(sink, "\t" if written.name == "tsv" else ",")
+    tables.enrich_tables(table.batches, table.schema, writer, plan)
+    return ragged()
 
 
 @contextmanager
@@ -67,15 +134,20 @@ def _plainly() -> Iterator[None]:
 
 
 @contextmanager
-def _reading(source: Path, plan: Plan) -> Iterator[BinaryIO]:
+def _reading(source: Path, plan: Plan, found: FileFormat) -> Iterator[BinaryIO]:
     if source == STREAM:
+        if found.name not in ("csv", "tsv", "ndjson"):
+            raise FileProblemError("Parquet files and workbooks cannot be read from a stream: name the file.")
         yield sys.stdin.buffer
         return
     if source.is_dir():
         raise FileProblemError(f"{source} is a folder.")
     with source.open("rb", buffering=0) as raw:
         plan.whole, plan.position = os.fstat(raw.fileno()).st_size, raw.tell
-        if source.suffix == ".gz":
+        if stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+            check_head(raw.read(HEAD), found)
+            raw.seek(0)
+        if found.gzip:
             with gzip.open(raw) as opened:
                 yield cast("BinaryIO", opened)
         else:
@@ -86,7 +158,7 @@ def _reading(source: Path, plan: Plan) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _writing(target: Path, source: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+def _writing(target: Path, source: Path, written: FileFormat | None, *, overwrite: bool) -> Iterator[BinaryIO]:
     """Where to write; the target is made of it when the block ends well, and there is no trace of it otherwise."""
     if target == STREAM:
         yield sys.stdout.buffer
@@ -103,7 +175,7 @@ def _writing(target: Path, source: Path, *, overwrite: bool) -> Iterator[BinaryI
         raise
     try:
         with open(descriptor, "wb", buffering=0, closefd=False) as raw:
-            if target.suffix == ".gz":
+            if written is not None and written.gzip:
                 with gzip.GzipFile("", "wb", _GZIP_LEVEL, cast("BinaryIO", _Whole(raw)), mtime=0) as packed:
                     yield cast("BinaryIO", packed)
             else:

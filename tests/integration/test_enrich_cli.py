@@ -310,3 +310,47 @@ def test_the_part_of_another_run_is_not_touched_while_that_is_alive(
         held.flush()
         assert refused(enrich("in.csv", "out.csv")) == "out.csv is being written by another run."
     assert (tmp_path / ".out.csv.part").read_bytes() == b"another's"
+
+
+def test_each_format_is_read_and_written_and_the_answers_are_the_same(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_text("id,postcode\n007,NG1 1AA\n008,\n009,ZZ99 3VZ\n", "utf-8")
+    names = ["a.parquet", "b.xlsx", "c.ndjson", "d.ndjson.gz", "e.tsv", "f.csv"]
+    for source, target in zip(["in.csv", *names], names, strict=False):
+        prefix = f"{target[0]}_"
+        run = enrich(source, target, "--prefix", prefix)
+        assert run.returncode == 0, run.stderr
+        assert "Rows answered: 3." in run.stderr
+    head, *rows = ((line.split(",")) for line in (tmp_path / "f.csv").read_text("utf-8").splitlines())
+    assert [row[:2] for row in rows] == [["007", "NG1 1AA"], ["008", ""], ["009", "ZZ99 3VZ"]]
+    assert len(head) == 2 + 6 * 7
+    for row in rows:
+        assert {tuple(row[2 + 7 * i : 9 + 7 * i]) for i in range(6)} == {tuple(row[2:9])}
+    assert rows[0][2:9] == NOTTINGHAM.split(",")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("in.dat", "out.csv"), "The name of the file does not say its format: it ends with .csv"),
+        (("in.csv", "out.dat"), "The name of the file does not say its format: it ends with .csv"),
+        (("in.parquet", "out.csv"), "The file is said to be parquet but begins as none does: give it its right name"),
+        (("in.csv", "out.xls"), "A workbook is written as .xlsx: let the name of the new file end with that."),
+        (("-", "out.csv", "--format", "parquet"), "Parquet files and workbooks cannot be read from a stream"),
+        (("in.ndjson", "out.ndjson"), "Line 2"),
+        (("in.csv", "out.csv", "--format", "word"), "There is no format of that name: it is one of csv"),
+        (("in.ndjson", "out.ndjson", "--aside", "x"), "Only lines of delimited text can be set aside."),
+    ],
+)
+def test_what_is_wrong_with_a_format_is_said_in_a_sentence(
+    arguments: tuple[str, ...],
+    sentence: str,
+    enrich: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
+    for name in ("in.csv", "in.dat", "in.parquet"):
+        (tmp_path / name).write_text("postcode\nNG1 1AA\n", "utf-8")
+    (tmp_path / "in.ndjson").write_text('{"postcode":"NG1 1AA"}\n{"postcode":\n', "utf-8")
+    assert refused(enrich(*arguments)).startswith(sentence)
+    assert only(tmp_path, "in.csv", "in.dat", "in.parquet", "in.ndjson")
