@@ -209,7 +209,7 @@ def _postcode_of(heading: bytes | Fault, told: str | None) -> tuple[int, int]:
 
     fields = fields_of(heading) if isinstance(heading, bytes) else None
     names = [field.decode("utf-8", "replace") for field in fields or ()]
-    if not names or any(sign in names[0] for sign in ";\t|"):
+    if not names or any(sign in name for sign in ";\t|\0" for name in names):
         raise Problem(422, _UNREAD, errors=[{"field": "heading", "code": "invalid"}])
     try:
         return find_postcode(names, told), len(names)
