@@ -60,7 +60,7 @@ _PARAMETERS: Final[list[dict[str, Any]]] = [
 ]
 _CSV_ANSWER: Final = (
     "postcode_status,country,imd_decile,imd_quintile,imd_edition,core20,core20_reason,error\n"
-    "live,England,6,3,IoD2025,false,,\n"
+    "live,England,3,2,IoD2025,false,,\n"
     "no_fixed_abode,,,,IoD2025,,no_fixed_abode,\n"
 )
 

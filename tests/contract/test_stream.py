@@ -1,9 +1,11 @@
 """`POST /v1/enrich/stream`: what batches answer, at any length, and tables."""
 
+import asyncio
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,15 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Scope
 
 from app.batch.columns import Enricher, Wanted, text_column
 from app.batch.csv_answers import CsvAnswers
 from app.enrichment import Rules
+from app.errors import Problem
+from app.exchange import KEY
 from app.lookup.index import Index
 from app.settings import Settings
 from tests.property.strategies import postcodes
@@ -26,6 +33,7 @@ from tests.service import bearer, calling, key_for
 PATH = "/v1/enrich/stream"
 NDJSON = {"Content-Type": "application/x-ndjson"}
 CSV = {"Content-Type": "text/csv"}
+SCOPE: Scope = {"type": "http", "method": "POST", "path": PATH, "scheme": "http", "query_string": b"", "root_path": ""}
 LONG = b'{"postcode": "' + b"N" * 70_000 + b'"}'
 SOUND = b'{"postcode": "NG1 1AA"}'
 NASTY = [
@@ -159,6 +167,116 @@ def test_a_stream_waits_for_its_clients_allowance_where_a_batch_is_refused(
         assert (answer.status_code, answer.content.count(b"\n")) == (200, 1830)
         batch = client.post("/v1/enrich/batch", content=(SOUND + b"\n") * 1000, headers=NDJSON)
         assert batch.status_code == 429
+
+
+def driven(client: TestClient, *messages: Message, kind: bytes = b"application/x-ndjson", end: Any = None) -> Any:
+    """The messages that a stream sends to one whose body comes so; then `end` is raised, or it is stopped."""
+    seen: list[Any] = []
+    came = iter(messages)
+    scope: Scope = dict(SCOPE)
+
+    async def receive() -> Message:
+        if (message := next(came, None)) is not None:
+            return message
+        if isinstance(end, BaseException):
+            raise end
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        seen.append(message)
+
+    async def drive() -> None:
+        headers = [(b"authorization", client.headers["authorization"].encode()), (b"content-type", kind)]
+        scope.update(headers=headers)
+        task = asyncio.create_task(client.app(scope, receive, send))  # type: ignore[arg-type]
+        if end == "stop":
+            while len(seen) < 2:
+                await asyncio.sleep(0.01)
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    assert client.portal is not None
+    client.portal.call(drive)
+    return seen, scope[KEY].cut
+
+
+def piece(body: bytes, *, more: bool = True) -> Message:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+@pytest.mark.parametrize(
+    ("end", "cut"),
+    [
+        ("stop", "stopped"),
+        (HTTPException(401), "proof"),
+        (HTTPException(408), "slow"),
+        (Problem(503), "fault"),
+        (RuntimeError("trouble"), "fault"),
+        (ClientDisconnect(), "left"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["application/x-ndjson", "text/csv"])
+def test_whatever_goes_wrong_amid_an_answer_leaves_it_without_an_end(
+    client: TestClient, end: Any, cut: str, kind: str
+) -> None:
+    first = SOUND if kind.endswith("ndjson") else b"postcode\nNG1 1AA"
+    seen, why = driven(client, piece(first + b"\nBH1"), kind=kind.encode(), end=end)
+    assert [m["type"] for m in seen][:2] == ["http.response.start", "http.response.body"]
+    assert seen[0]["status"] == 200
+    assert all(m["more_body"] for m in seen[1:])
+    assert why == cut
+
+
+@pytest.mark.parametrize(("error", "status"), [(HTTPException(408), 408), (HTTPException(401), 401), (OSError(), 500)])
+@pytest.mark.parametrize("kind", [b"application/x-ndjson", b"text/csv"])
+def test_what_goes_wrong_before_an_answer_is_a_problem(
+    client: TestClient, error: Exception, status: int, kind: bytes
+) -> None:
+    seen, _ = driven(client, piece(b"postc"), kind=kind, end=error)
+    assert seen[0]["status"] == status
+    assert dict(seen[0]["headers"])[b"content-type"] == b"application/problem+json"
+    assert not seen[-1].get("more_body")
+
+
+@pytest.mark.parametrize("body", [b"", SOUND, NASTY[0] * 1000])
+@pytest.mark.parametrize("kind", [NDJSON, CSV, {"Content-Type": "text/plain"}])
+def test_a_stream_gives_its_places_back_when_it_ends(client: TestClient, kind: dict[str, str], body: bytes) -> None:
+    state = client.app.state  # type: ignore[attr-defined]
+    stream(client, body, **kind)
+    assert (state.overload.in_flight, state.allowances.client("tests").in_flight) == (0, 0)
+
+
+def test_a_stream_keeps_the_release_that_it_began_with(starter: Path) -> None:
+    with calling(Settings(data_dir=starter)) as client:
+        state = client.app.state  # type: ignore[attr-defined]
+        index = state.current.index
+        for kind, line in ((NDJSON, SOUND), (CSV, b"postcode\nNG1 1AA")):
+
+            async def come(line: bytes = line) -> AsyncIterator[Message]:
+                yield piece(line + b"\n")
+                state.current.index = None
+                yield piece(line.rpartition(b"\n")[2], more=False)
+
+            messages = come()
+            sent: list[Message] = []
+
+            async def receive(messages: AsyncIterator[Message] = messages) -> Message:
+                return await anext(messages)
+
+            async def send(message: Message, sent: list[Message] = sent) -> None:
+                sent.append(message)
+
+            asked = {"authorization": client.headers["authorization"], "content-type": kind["Content-Type"]}
+            headers = [(name.encode(), value.encode()) for name, value in asked.items()]
+            assert client.portal is not None
+            client.portal.call(client.app, SCOPE | {"headers": headers}, receive, send)
+            body = b"".join(m.get("body", b"") for m in sent[1:])
+            assert len(set(body.splitlines()[-2:])) == 1
+            assert (sent[0]["status"], sent[-1]["more_body"]) == (200, False)
+            assert stream(client, SOUND).status_code == 503
+            state.current.index = index
 
 
 # ---------------------------------------------------------------------------------------------- CSV
