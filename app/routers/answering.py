@@ -30,8 +30,8 @@ IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Makes a retry of the same request count once, as `contact.event_id` does. In a batch it stands for"
-    " each record with its place. At most 200 characters: a longer one costs the count, never the answer.",
+    "description": "Makes a retry of the same request count once, as `contact.event_id` does. In a batch or a stream it"
+    " stands for each record with its place. At most 200 characters: a longer one costs the count, never the answer.",
     "schema": {"type": "string"},
 }
 
