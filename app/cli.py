@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final, NoReturn
@@ -53,14 +54,24 @@ _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 _KEY_KNOWN: Final = "the one printed at the first start; another by: imdlens keys create"
 
+_ELSEWHERE: Final = {
+    "enrich": "app.cli_files",
+    "transition": "app.cli_transition",
+    "keys": "app.cli_access",
+    "counts": "app.cli_counts",
+    "db": "app.cli_counts",
+}
+
 OutDir = Annotated[Path | None, typer.Option("--out", help="Data folder; IMDLENS_DATA_DIR by default.")]
 
 
 def main() -> None:
     """Run the command; what can be foreseen ends in one sentence, not in a traceback."""
-    _add_counts()
+    _add_commands()
     try:
         app()
+    except SystemExit:  # before what is foreseen is asked for, which takes its time
+        raise
     except _foreseen() as error:
         _fail(str(error))
     except _of_the_database() as error:  # its message may hold an address or a value
@@ -83,17 +94,18 @@ def main() -> None:
         _fail("Stopped.", 130)
 
 
-def _add_counts() -> None:
-    """The commands that look after counts, unless another is called: what they load takes longer than a look-up."""
-    others = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    if not {*others, "data", "rules", "signposts"} & set(sys.argv[1:2]):
-        from app import cli_access, cli_counts, cli_files, cli_transition
-
-        app.command()(cli_files.enrich)
-        app.command()(cli_transition.transition)
-        app.add_typer(cli_access.keys, name="keys", no_args_is_help=True)
-        app.add_typer(cli_counts.counts, name="counts")
-        app.add_typer(cli_counts.db, name="db")
+def _add_commands() -> None:
+    """The commands of other modules: of them only the one that is called, since what they load takes its time."""
+    called = next(iter(sys.argv[1:]), "")
+    ours = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    if called in {*ours, "data", "rules", "signposts"}:
+        return
+    for name in [called] if called in _ELSEWHERE else _ELSEWHERE:
+        found = getattr(import_module(_ELSEWHERE[name]), name)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name, no_args_is_help=True)
+        else:
+            app.command(name)(found)
 
 
 # Asked for only when something went wrong, so that nothing more is loaded when all is well.

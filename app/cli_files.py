@@ -17,7 +17,7 @@ from app.batch.columns import Enricher, Wanted
 from app.batch.plan import FileProblemError, Plan
 from app.batch.plan import Progress as Done
 from app.batch.summary import Summary
-from app.counting import publisher
+from app.counts.disclosure import Rule
 from app.counts.periods import today
 from app.current import check_edition, read_rules
 from app.lookup.index import Index
@@ -86,8 +86,7 @@ def enrich(
     err.print(f"Rows answered: {plan.rows:,}.", markup=False)
     if ragged.records:
         err.print(f"Lines set aside in {aside}, without an answer: {ragged.records:,}.", markup=False)
-    rule = publisher(settings, enricher.index.release.id).rule
-    text = told.text(rule, today(), exact=exact)
+    text = told.text(Rule(settings.suppress_up_to, settings.least_denominator), today(), exact=exact)
     err.print(f"\n{text}", markup=False)
     if summary:
         summary.write_text(text, "utf-8")

@@ -23,7 +23,7 @@ import psutil
 import pyarrow as pa
 
 from app.reference.releases import current_index
-from benchmarks import national
+from benchmarks import national, report
 from benchmarks.serving import Server, service
 from examples.stream import answers
 
@@ -38,6 +38,7 @@ _MIB: Final = 2**20
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rows", type=int, default=5_000_000)
+    report.add_option(arguments)
     arguments.add_argument("--drive", help=argparse.SUPPRESS)
     options = arguments.parse_args()
     if options.drive:
@@ -48,7 +49,8 @@ def main() -> None:
     if not (data / "current").exists():
         build = [sys.executable, "-m", "app.cli", "data", "build", str(folder), "--out", str(data)]
         subprocess.run(build, check=True, capture_output=True)
-    print(f"Measured {national.machine('fastapi', 'uvicorn', 'pydantic')}; index {current_index(data).parent.name}\n")
+    machine = national.machine("fastapi", "uvicorn", "pydantic")
+    print(f"Measured {machine}; index {current_index(data).parent.name}\n")
     every = national.postcodes(folder)
     picked = every.take(pa.array(np.random.default_rng(2026).integers(0, len(every), _SPELLINGS))).to_pylist()
     rows = []
@@ -62,6 +64,14 @@ def main() -> None:
                 rows.append((kind, f"{many:,}", *_measured(server, listed, kind, many)))
     heading = ["one worker", "rows", "rows/s", "service: MiB at 10%, 50%, 100%", "peak, growth from 10%"]
     print(national.table((*heading, "client: MiB at 10%, 50%, 100%", "peak, growth from 10%"), rows))
+    beside = f"batches of 1,000 beside: {rows[0][2]}"
+    figures = [
+        report.Figure(
+            f"{kind}, {many} rows over one request, rows/s", f"{rate}; service at 10%, 50%, 100%: {memory} MiB", beside
+        )
+        for kind, many, rate, memory, *_ in rows[1:]
+    ]
+    report.write(options.json, machine, figures)
 
 
 def _measured(server: Server, listed: Path, kind: str, many: int) -> list[str]:
