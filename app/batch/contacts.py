@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from app.batch.columns import Answer, Answers, Enricher
 from app.context.notices import Notice
 from app.counts.cells import Cell, band_of, cells_of
-from app.counts.contact import Contact, read_contact
+from app.counts.contact import Contact, event_id_of, read_contact
 from app.counts.event_keys import hashes_of
 from app.counts.loads import LoadError, check_source, edition_of, replace_load, trying
 from app.counts.periods import financial_year, first_counted, today
@@ -33,8 +33,8 @@ Numbers = npt.NDArray[np.int64]
 
 _MOST_VALUES: Final = 50_000  # of one column, remembered between blocks: a column of dates has some hundred
 _MOST_PENDING: Final = 1 << 19  # rows, before what they hold in common is counted
-_MOST_CELLS: Final = 20_000  # combinations whose cells are remembered while single contacts are counted
-_IN_A_BATCH: Final = 5_000  # contacts
+_MOST_CELLS: Final = 100_000  # combinations whose cells are remembered while single contacts are counted
+_IN_A_BATCH: Final = 10_000  # contacts
 _BITS: Final = 12  # for the number of a word within a combination
 
 _WORDS: Final = {  # what of a contact follows from a column
@@ -233,10 +233,11 @@ class _Reader:
 
     def contact(self, numbers: Mapping[str, int]) -> Contact:
         """The contact with these words, and `absent` for columns that are not named."""
-        words: dict[str, Any] = {}
+        words: dict[str, Any] = dict.fromkeys(Contact._fields, ABSENT)
         for what, number in numbers.items():
-            words |= dict(zip(_WORDS[what], self.columns[what].words[number], strict=False))
-        return Contact(**{name: words.get(name, ABSENT) for name in Contact._fields[:-1]}, event_id=None)
+            words.update(zip(_WORDS[what], self.columns[what].words[number], strict=False))
+        words["event_id"] = None
+        return Contact._make(words.values())
 
     def groups(self, status: str, ethnic: int) -> tuple[tuple[str, str], ...]:
         """What is counted of a record with this status and ethnic category, by organisation."""
@@ -426,10 +427,11 @@ class _Single:
     def _ids(self, texts: pa.Array, withheld: npt.NDArray[np.bool_]) -> list[str | None]:
         """Each row's event id as a request's is read, None where there is none that could tell it from others."""
         ids: list[str | None] = []
+        notices: list[Notice] = []
         for text, hidden in zip(texts.to_pylist(), withheld.tolist(), strict=True):
-            contact, notices = (None, ()) if hidden else read_contact({"event_id": text or ""}, self._reader.day)
-            self._reader.notices.update(notices)
-            ids.append(contact.event_id if contact else None)
+            # An empty one is bad, as in a request: run again, its row would count again.
+            ids.append(None if hidden else event_id_of(text or "", notices))
+        self._reader.notices.update(notices)
         return ids
 
     def finish(self) -> Loaded:

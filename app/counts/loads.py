@@ -7,10 +7,10 @@ came one by one are not touched: both add up in the same cells.
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, delete, insert, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -78,8 +78,7 @@ def replace_load(store: CountStore, source: str, month: str, edition: str, cells
         raise ValueError("a cell of another month")
     if not contacts:
         return trying(lambda: _take_back(store, source, month)) is not None
-    rows = _rows(cells)  # before anybody waits for it
-    return trying(lambda: _replace(store, source, (month, edition), cells, contacts, rows))
+    return trying(lambda: _replace(store, source, (month, edition), cells, contacts))
 
 
 def _replace(
@@ -88,7 +87,6 @@ def _replace(
     place: tuple[str, str],
     cells: Counter[Cell],
     contacts: int,
-    rows: list[tuple[str, str, int]],
 ) -> bool:
     month, _ = place
     with store.writing() as connection:
@@ -100,8 +98,9 @@ def _replace(
         change = Counter(cells)
         change.subtract(_remembered(connection, source, month))
         _change(store, connection, month, change)
-        _forget(connection, source, month)
-        store.statements.remember(connection, source, month, rows)
+        changed = {cell: cells[cell] for cell, n in change.items() if n}
+        store.statements.remember(connection, source, month, _rows(changed))
+        connection.execute(delete(file_load_cell).where(*_of(source, month), file_load_cell.c.n == 0))
     return int(times) > 1
 
 
@@ -125,7 +124,7 @@ def _take_back(store: CountStore, source: str, month: str) -> int | None:
         change: Counter[Cell] = Counter()
         change.subtract(_remembered(connection, source, month))
         _change(store, connection, month, change)
-        _forget(connection, source, month)
+        connection.execute(delete(file_load_cell).where(*_of(source, month)))
         connection.execute(delete(file_load).where(*where))
         return int(found)
 
@@ -184,21 +183,19 @@ def _check_open(connection: Connection, month: str) -> None:
 
 def _remembered(connection: Connection, source: str, month: str) -> Counter[Cell]:
     """What the file on record added."""
-    where = (file_load_cell.c.source == source, file_load_cell.c.month == month)
-    statement = select(file_load_cell.c.kind, file_load_cell.c.cell, file_load_cell.c.n).where(*where)
+    statement = select(file_load_cell.c.kind, file_load_cell.c.cell, file_load_cell.c.n).where(*_of(source, month))
     return Counter(
         {(_PLACE[kind], month, *json.loads(rest)): int(n) for kind, rest, n in connection.execute(statement)}
     )
 
 
-def _forget(connection: Connection, source: str, month: str) -> None:
-    where = (file_load_cell.c.source == source, file_load_cell.c.month == month)
-    connection.execute(delete(file_load_cell).where(*where))
+def _of(source: str, month: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return file_load_cell.c.source == source, file_load_cell.c.month == month
 
 
-def _rows(cells: Counter[Cell]) -> list[tuple[str, str, int]]:
+def _rows(cells: Mapping[Cell, int]) -> list[tuple[str, str, int]]:
     """Cells as they are remembered."""
-    return [(KINDS[int(kind)].name, json.dumps(rest), n) for (kind, _, *rest), n in sorted(cells.items()) if n]
+    return [(KINDS[int(kind)].name, json.dumps(rest), n) for (kind, _, *rest), n in sorted(cells.items())]
 
 
 def _change(store: CountStore, connection: Connection, month: str, change: Counter[Cell]) -> None:

@@ -105,6 +105,7 @@ class Statements(ABC):
         statement = (
             f"INSERT INTO file_load_cell (source, month, kind, cell, n) SELECT {v}, {v},"  # noqa: S608
             f" value ->> 0, value ->> 1, CAST(value ->> 2 AS bigint) FROM {self._arrays} WHERE true"
+            " ON CONFLICT (source, month, kind, cell) DO UPDATE SET n = excluded.n"
         )
         connection.exec_driver_sql(statement, (source, month, _json(rows)))
 
