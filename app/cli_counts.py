@@ -17,10 +17,11 @@ from sqlalchemy import delete, insert, select
 from app.cli_access import who
 from app.counting import engine_of, open_store, publisher
 from app.counts import exact, feedback, periods
+from app.counts.loads import LoadError, loads, remove_load
 from app.counts.published import NotPublishedError, PublishedTables, as_csv
 from app.counts.schema import host, population
 from app.counts.seal import Sealed, SealError, declare_units, months_due, seal
-from app.counts.store import database_time
+from app.counts.store import CountStore, database_time
 from app.counts.tables import QUINTILES, TABLES, own_rows
 from app.counts.vocabulary import vocabulary
 from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
@@ -38,7 +39,7 @@ class InputError(Exception):
     """A file or an argument that cannot be taken as it is; the message names the place, never a value."""
 
 
-FORESEEN: Final = (SealError, WaitingListError, StoreInUseError, InputError)
+FORESEEN: Final = (SealError, WaitingListError, LoadError, StoreInUseError, InputError)
 
 counts = typer.Typer(
     help="The aggregate counts: look, seal, export. For whoever holds the database.", no_args_is_help=True
@@ -146,6 +147,31 @@ def hosts(as_json: Json = False) -> None:
             for row in connection.execute(select(host))
         ]
     _print(rows, as_json, "`spooled`: batches that wait on the host's disk.")
+
+
+# ------------------------------------------------------------------------------------------ loads
+
+
+@counts.command("loads")
+def list_loads(as_json: Json = False) -> None:
+    """Files of contacts by source and month. CONFIDENTIAL: their sizes are exact. Each read is on record."""
+    engine = open_store(read_settings())
+    found = loads(engine, f"imdlens counts loads: {who()}"[:80])
+    _print(found, as_json, "Files that were counted. Exact: not for publication.")
+    engine.dispose()
+
+
+@counts.command("load-remove")
+def remove_loaded(
+    source: Annotated[str, typer.Argument(help="The source, as `imdlens counts loads` lists it.")],
+    month: Annotated[str, typer.Argument(help="The month, YYYY-MM.")],
+) -> None:
+    """Take back a file that was counted by mistake, exactly. Refused once its month is closed."""
+    settings = read_settings()
+    store = CountStore(open_store(settings, patient=True), settings.counted_edition)
+    removed = remove_load(store, source, _month(month))
+    store.close()
+    out.print(f"{removed:,} contacts of {escape(source)} in {periods.in_words(month)} are counted no more.")
 
 
 # ------------------------------------------------------------------------------------------- seal

@@ -142,7 +142,7 @@ def _contacts(
             if dice.random() < 0.02:
                 groups.append(("access", "interpreter"))
             lad = index.code(answer.place, "lad") if answer.place else None
-            cells.update(cells_of(contact, answer, edition, "synthetic", groups, lad))
+            cells.update(cells_of(contact, answer.reading, edition, "synthetic", groups, lad))
     return Batch(unkeyed=unkeyed)
 
 
