@@ -20,7 +20,6 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from app.lookup.index import Index
 from app.lookup.text import TextColumn
@@ -51,7 +50,7 @@ def main() -> None:
     everything = _deciles(index, canonical)
     sample = canonical.take(pa.array(np.random.default_rng(2026).integers(0, len(canonical), options.rows)))
     print(national.table(("one at a time", "goal", "measured"), _singles(index, sample)) + "\n")
-    untidy = _untidy(sample)
+    untidy = national.untidy(sample)
     print(f"Columns of {options.rows:,} postcodes to deciles, one core\n")
     heading = ("engine", "M/s, as usually written", "M/s, as EPRs send them", "IMD Lens is faster by")
     print(national.table(heading, _columns(index, canonical, everything, sample, untidy)))
@@ -93,7 +92,7 @@ def _opening(path: Path) -> list[tuple[str, ...]]:
 
 def _singles(index: Index, sample: pa.Array) -> list[tuple[str, ...]]:
     texts = sample[:300_000].to_pylist()
-    untidy = _untidy(sample[:300_000]).to_pylist()
+    untidy = national.untidy(sample[:300_000]).to_pylist()
 
     def each(strings: list[str]) -> float:
         one = index.one
@@ -106,17 +105,6 @@ def _singles(index: Index, sample: pa.Array) -> list[tuple[str, ...]]:
         ("as usually written", "≤ 2 µs", f"{median(each(texts) for _ in range(5)):.2f} µs"),
         ("as EPRs send them", "", f"{median(each(untidy) for _ in range(3)):.2f} µs"),
     ]
-
-
-def _untidy(column: pa.Array) -> pa.Array:
-    """A fifth each: as it is, no space, lower case, fixed eight characters, blanks at the end."""
-    kind = pa.array(np.random.default_rng(7).integers(0, 5, len(column)))
-    bare = pc.replace_substring(column, " ", "")
-    outward = pc.utf8_slice_codeunits(bare, 0, -3)
-    fixed = pc.binary_join_element_wise(pc.utf8_rpad(outward, 5, " "), pc.utf8_slice_codeunits(bare, -3), "")
-    padded = pc.utf8_rpad(column, 10, " ")
-    chosen = pc.choose(kind, column, bare, pc.utf8_lower(column), fixed, padded)
-    return chosen.combine_chunks() if isinstance(chosen, pa.ChunkedArray) else chosen
 
 
 def _text(column: pa.Array) -> TextColumn:

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 CACHE = Path(".run") / "bench"
@@ -28,6 +30,17 @@ def postcodes(folder: Path) -> pa.Array:
     path = next(folder.rglob("nspl21_aug2024_postcode_lookup.csv.gz"))
     convert = pa_csv.ConvertOptions(include_columns=["pcds"])
     return pa_csv.read_csv(path, convert_options=convert)["pcds"].combine_chunks()
+
+
+def untidy(column: pa.Array) -> pa.Array:
+    """A fifth each: as it is, no space, lower case, fixed eight characters, blanks at the end."""
+    kind = pa.array(np.random.default_rng(7).integers(0, 5, len(column)))
+    bare = pc.replace_substring(column, " ", "")
+    outward = pc.utf8_slice_codeunits(bare, 0, -3)
+    fixed = pc.binary_join_element_wise(pc.utf8_rpad(outward, 5, " "), pc.utf8_slice_codeunits(bare, -3), "")
+    padded = pc.utf8_rpad(column, 10, " ")
+    chosen = pc.choose(kind, column, bare, pc.utf8_lower(column), fixed, padded)
+    return chosen.combine_chunks() if isinstance(chosen, pa.ChunkedArray) else chosen
 
 
 def machine(*packages: str) -> str:
