@@ -73,10 +73,11 @@ def enrich(
     except ImportError:
         _fail("Spark is not installed here: pip install 'imd-lens[spark]', or run this by spark-submit.")
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")  # which has no part in this
-    session: SparkSession | None = None
+    session, is_ours = SparkSession.getActiveSession(), False
     try:
-        session = SparkSession.builder.appName("imdlens").getOrCreate()
-        session.sparkContext.setLogLevel("ERROR")
+        if session is None:
+            session, is_ours = SparkSession.builder.appName("imdlens").getOrCreate(), True
+            session.sparkContext.setLogLevel("ERROR")
         if session.sparkContext.master.startswith("local") and "PYSPARK_PYTHON" not in os.environ:
             session.sparkContext.pythonExec = sys.executable  # the machine's own Python need not have this package
         rows = _read_csv(session, source, options) if form == "csv" else _read(session, form, source, options)
@@ -92,7 +93,7 @@ def enrich(
     except Exception as error:  # noqa: BLE001 - Spark's messages may quote a row
         _fail(_sentence(error))
     finally:
-        if session is not None:
+        if session is not None and is_ours:  # a notebook's goes on
             session.stop()
 
 
@@ -136,8 +137,11 @@ def _sentence(error: Any) -> str:
         return own[1]
     if _RAGGED in text:
         return _RAGGED
+    for condition, sentence in _SENTENCES.items():
+        if f"[{condition}]" in text:
+            return sentence
     condition = error.getCondition() if hasattr(error, "getCondition") else None
-    return _SENTENCES.get(condition or "", f"Spark failed: {condition or type(error).__name__}.")
+    return f"Spark failed: {condition or type(error).__name__}."
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -4,9 +4,9 @@ Rows never leave the node that they are on. What travels is the index file, once
 each task. Executors need Python, NumPy, PyArrow and this package, of the driver's version.
 """
 
-import os
 import pickle
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the module is loaded without Spark too: by its command, to 
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import DataType, StructType
 
+_SHIPPING: Final = threading.Lock()
 _MOST_OPEN: Final = 4  # indexes, in one Python worker that outlives tasks
 
 
@@ -169,12 +170,13 @@ def _shipped(session: "SparkSession", path: Path, checksum: str) -> str:
         )
     name = f"imdlens-{checksum.removeprefix('sha256:')}.imdl"
     folder = Path(SparkFiles.getRootDirectory()) / "imdlens"  # ends with the session
-    if not (folder / name).exists():
-        folder.mkdir(exist_ok=True)
-        made = folder / f".{name}.{os.getpid()}"
-        shutil.copyfile(path, made)
-        made.replace(folder / name)
-        context.addFile((folder / name).as_uri())
+    with _SHIPPING:
+        if not (folder / name).exists():
+            folder.mkdir(exist_ok=True)
+            made = folder / f".{name}"
+            shutil.copyfile(path, made)
+            made.replace(folder / name)
+            context.addFile((folder / name).as_uri())
     return name
 
 
