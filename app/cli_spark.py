@@ -137,8 +137,8 @@ def _sentence(error: Any) -> str:
         return own[1]
     if _RAGGED in text:
         return _RAGGED
-    for condition, sentence in _SENTENCES.items():
-        if f"[{condition}]" in text:
+    for known, sentence in _SENTENCES.items():
+        if f"[{known}]" in text:
             return sentence
     condition = error.getCondition() if hasattr(error, "getCondition") else None
     return f"Spark failed: {condition or type(error).__name__}."

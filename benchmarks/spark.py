@@ -1,6 +1,6 @@
 """Enrich a DataFrame of national postcodes on Spark, beside a broadcast join that yields the same columns, in one run.
 
-    .venv-spark/bin/python -m benchmarks.spark [--rows 5000000] [--index PATH] [--wide 0] [--check]
+    .venv-spark/bin/python -m benchmarks.spark [--rows 5000000] [--index PATH] [--wide 0] [--rounds 3] [--check]
 
 Two cores of one machine. Half of the rows are as usually written and half as EPRs send them. Each engine reads the
 same Parquet files and writes to nowhere; the join normalises the postcode in Spark SQL first. `--wide` adds so many
@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -41,6 +42,7 @@ def main() -> None:
     arguments.add_argument("--rows", type=int, default=5_000_000)
     arguments.add_argument("--index", type=Path)
     arguments.add_argument("--wide", type=int, default=0)
+    arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--check", action="store_true")
     options = arguments.parse_args()
     given = options.index
@@ -57,7 +59,7 @@ def main() -> None:
                 _check(session, rows, path, index, rules)
                 return
             _write_join(known, index, rules, join)
-            _measure(session, rows, join, path, rules, options.rows)
+            _measure(session, rows, join, path, rules, options.rows, options.rounds)
         finally:
             session.stop()
 
@@ -75,6 +77,7 @@ def _session(folder: str) -> SparkSession:
         .config("spark.sql.files.maxPartitionBytes", str(16 * 2**20))
         .getOrCreate()
     )
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")
     session.sparkContext.setLogLevel("ERROR")
     return session
 
@@ -112,7 +115,7 @@ def _joined(df: DataFrame, held: DataFrame) -> DataFrame:
     return df.withColumn("key", key).join(f.broadcast(held), "key", "left").drop("key")
 
 
-def _measure(session: SparkSession, rows: Path, join: Path, path: Path, rules: Rules, count: int) -> None:
+def _measure(session: SparkSession, rows: Path, join: Path, path: Path, rules: Rules, count: int, rounds: int) -> None:
     df, held = session.read.parquet(str(rows)), session.read.parquet(str(join))
     enriched = enrich_dataframe(df, index=path, rules=rules)
     joined = _joined(df, held)
@@ -136,9 +139,10 @@ def _measure(session: SparkSession, rows: Path, join: Path, path: Path, rules: R
     ]
     print(f"Measured {national.machine('pyspark', 'pyarrow', 'numpy')}, local[{CORES}]\n")
     print(f"{count:,} rows of {len(df.columns)} columns, half as usually written, half as EPRs send them\n")
-    seconds = {name: _median(run) for name, run in engines}
     lines = []
-    for name, took in seconds.items():
+    for name, run in engines:
+        took = _median(run, rounds)
+        print(f"{name}: {took:.2f} s", file=sys.stderr)
         per_core = count / took / CORES
         whole = NATION / per_core  # seconds of one core
         lines.append((name, f"{took:.2f}", f"{per_core / 1e6:.3f}", f"{whole / 60:.1f}", f"{whole / 64:.0f}"))
@@ -157,11 +161,11 @@ def _differing(enriched: DataFrame, held: DataFrame) -> int:
     return both.filter(~same).count()
 
 
-def _median(run: Callable[[], None]) -> float:
-    """Of three, after one that is not timed."""
+def _median(run: Callable[[], None], rounds: int) -> float:
+    """Of so many rounds, after one that is not timed."""
     run()
     seconds = []
-    for _ in range(3):
+    for _ in range(rounds):
         began = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - began)
