@@ -66,8 +66,8 @@ def enrich(
     A CSV has a heading and is read as text, so that nothing loses its zeros. Rules are those of IMDLENS_LOCAL_DIR.
     """
     options = dict(_pair(text) for text in option or ())
-    if _place(source) == _place(target):
-        _fail("IN and OUT are the same folder.")
+    if f"{_place(source)}/".startswith(f"{_place(target)}/"):
+        _fail("IN is OUT, or lies in it: what is read would be replaced.")
     try:
         from pyspark.sql import Observation, SparkSession, functions
     except ImportError:

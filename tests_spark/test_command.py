@@ -150,10 +150,11 @@ def test_what_spark_says_is_told_by_its_kind_alone(
     assert unknown == (1, "imdlens-spark: This Spark knows no such --format.\n")
 
 
-def test_what_cannot_be_is_said_in_one_sentence_before_spark_starts(
+def test_what_cannot_be_is_said_in_one_sentence_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    same = called(monkeypatch, capsys, tmp_path / "a", f"file:{tmp_path}/a")
-    assert same == (1, "imdlens-spark: IN and OUT are the same folder.\n")
+    for source in ("a", "a/in.parquet"):  # to replace OUT would remove IN before it is read
+        lost = called(monkeypatch, capsys, tmp_path / source, f"file:{tmp_path}/a", "--overwrite")
+        assert lost == (1, "imdlens-spark: IN is OUT, or lies in it: what is read would be replaced.\n")
     pair = called(monkeypatch, capsys, tmp_path / "a", tmp_path / "b", "--option", "sep")
     assert pair == (1, "imdlens-spark: --option is written KEY=VALUE.\n")
