@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Final
@@ -42,6 +42,9 @@ FileFormat = Annotated[
 Sheet = Annotated[str | None, typer.Option(help="The sheet of a workbook; the first by default.")]
 NoHeader = Annotated[bool, typer.Option("--no-header", help="The first line is a patient: columns are told by number.")]
 
+_COUNTING: Final = "Counting"
+_Named = Annotated[str | None, typer.Option(metavar="COLUMN", help="Its name or number.", rich_help_panel=_COUNTING)]
+
 
 def enrich(
     source: Source,
@@ -62,12 +65,68 @@ def enrich(
     no_header: NoHeader = False,
     file_format: FileFormat = None,
     sheet: Sheet = None,
+    count: Annotated[
+        bool, typer.Option("--count", help="Count each row as a contact.", rich_help_panel=_COUNTING)
+    ] = False,
+    source_name: Annotated[
+        str | None,
+        typer.Option(
+            "--source", help="Whose contacts they are, as tables of completeness name it.", rich_help_panel=_COUNTING
+        ),
+    ] = None,
+    period: Annotated[
+        str | None,
+        typer.Option(
+            help="The month they are of, YYYY-MM: this file takes the place of the one before it.",
+            rich_help_panel=_COUNTING,
+        ),
+    ] = None,
+    event_id_column: _Named = None,
+    specialty_column: _Named = None,
+    type_column: _Named = None,
+    attendance_column: _Named = None,
+    outcome_column: _Named = None,
+    date_column: _Named = None,
+    age_column: _Named = None,
+    sex_column: _Named = None,
+    ethnic_category_column: _Named = None,
+    ethnic_system: Annotated[
+        str | None,
+        typer.Option(help="england, wales, scotland or northern_ireland.", rich_help_panel=_COUNTING),
+    ] = None,
+    mode_column: _Named = None,
+    waiting_list: Annotated[
+        str | None,
+        typer.Option(help="Take the file as the whole waiting list at the end of YYYY-MM.", rich_help_panel=_COUNTING),
+    ] = None,
+    weeks_column: _Named = None,
+    expected: Annotated[
+        int | None,
+        typer.Option(min=0, help="People on the waiting list: else nothing is taken.", rich_help_panel=_COUNTING),
+    ] = None,
 ) -> None:
     """Answer every row of a file: its status, decile, quintile and Core20 in new columns, all else as it is.
 
     CSV, NDJSON, Parquet and Excel, text also compressed with gzip. The file is never changed. OUT appears only when it
     is whole.
     """
+    columns = {
+        "specialty": specialty_column,
+        "type": type_column,
+        "attendance": attendance_column,
+        "outcome": outcome_column,
+        "date": date_column,
+        "age": age_column,
+        "sex": sex_column,
+        "ethnic_category": ethnic_category_column,
+        "mode": mode_column,
+        "event_id": event_id_column,
+        "ethnic_system": ethnic_system,
+    }
+    if not count and waiting_list is None and any((*columns.values(), source_name, period, weeks_column, expected)):
+        raise FileProblemError("These options are for counting: say --count or --waiting-list with them.")
+    if count and waiting_list is not None:
+        raise FileProblemError("A file holds contacts or a waiting list: give --count or --waiting-list.")
     settings = read_settings()
     enricher = open_enricher(settings)
     told = Summary(enricher)
@@ -81,11 +140,30 @@ def enrich(
         sheet=sheet,
         observers=[told],
     )
-    with progress(plan), ended_cleanly():
-        ragged = files.enrich_file(source, target, plan, told=file_format, overwrite=overwrite, aside=aside)
+    with ExitStack() as stack:
+        run = None
+        if count or waiting_list is not None:
+            from app import cli_files_counts as counts
+
+            wish = counts.Counting(columns, source_name, period, waiting_list, weeks_column, expected)
+            run = stack.enter_context(counts.counted(wish, settings, enricher))
+            plan.observers = [told, *run.observers]
+        stack.enter_context(progress(plan))
+        stack.enter_context(ended_cleanly())
+        ragged = files.enrich_file(
+            source,
+            target,
+            plan,
+            told=file_format,
+            overwrite=overwrite,
+            aside=aside,
+            before_it_counts=run.commit if run else lambda: None,
+        )
     err.print(f"Rows answered: {plan.rows:,}.", markup=False)
     if ragged.records:
         err.print(f"Lines set aside in {aside}, without an answer: {ragged.records:,}.", markup=False)
+    if run:
+        counts.tell(run)
     text = told.text(Rule(settings.suppress_up_to, settings.least_denominator), today(), exact=exact)
     err.print(f"\n{text}", markup=False)
     if summary:

@@ -42,8 +42,8 @@ def check_source(source: str) -> str:
     """The name of a source, which is one that a client could have; LoadError otherwise."""
     if not NAME.fullmatch(source) or source in _SOURCES_NEVER:
         raise LoadError(
-            "A source is named like a client: up to 40 small letters, digits, dots, hyphens or underscores, and none of"
-            f" {', '.join(sorted(_SOURCES_NEVER))}."
+            "A source is named like a client: up to 40 small letters, digits, dots, hyphens or underscores, and not"
+            f" {' or '.join(sorted(_SOURCES_NEVER))}."
         )
     return source
 
