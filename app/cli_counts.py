@@ -25,13 +25,12 @@ from app.counts.store import CountStore, database_time
 from app.counts.tables import QUINTILES, TABLES, own_rows
 from app.counts.vocabulary import vocabulary
 from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
-from app.current import check_edition, read_rules
+from app.current import open_current, read_rules
 from app.database import upgrade, writing
 from app.demo import StoreInUseError, fill
 from app.enrichment import Rules
 from app.inequality.measures import ESP2013
 from app.lookup.index import Index
-from app.reference.releases import current_index
 from app.settings import Settings, read_settings
 
 
@@ -193,20 +192,13 @@ def seal_months(
     """
     settings = read_settings()
     engine = open_store(settings, patient=True)
-    by = replace(publisher(settings, _index(settings).release.id), without_rates=without_rates)
+    by = replace(publisher(settings, open_current(settings).release.id), without_rates=without_rates)
     due = [_month(month)] if month else months_due(engine)
     for one in due:
         sealed = seal(engine, one, by, without=without or ())
         out.print(_said(sealed) if sealed else f"{one} is sealed already.")
     if not due:
         out.print("No month is due.")
-
-
-def _index(settings: Settings) -> Index:
-    """The current index, checked to hold the edition that is counted on."""
-    index = Index(current_index(settings.data_dir))
-    check_edition(index, settings.counted_edition, "IMDLENS_PUBLICATION_EDITION")
-    return index
 
 
 def _said(sealed: Sealed) -> str:
@@ -309,7 +301,7 @@ def load_waiting_list(
     """Replace a month's waiting list, whole. Only counts are kept: no postcode and no person is stored."""
     settings = read_settings()
     rules = read_rules(settings)
-    index = _index(settings)
+    index = open_current(settings)
     total = replace_waiting_list(
         open_store(settings, patient=True),
         Snapshot((snapshot or file.name)[:64], _month(month), settings.counted_edition),

@@ -19,9 +19,7 @@ from app.batch.plan import Progress as Done
 from app.batch.summary import Summary
 from app.counts.disclosure import Rule
 from app.counts.periods import today
-from app.current import check_edition, read_rules
-from app.lookup.index import Index
-from app.reference.releases import current_index
+from app.current import open_current, read_rules
 from app.settings import Settings, read_settings
 
 FORESEEN: Final = (FileProblemError,)
@@ -172,8 +170,7 @@ def enrich(
 
 def open_enricher(settings: Settings) -> Enricher:
     """What answers columns, from the current release and the deployment's rules."""
-    index = Index(current_index(settings.data_dir))
-    check_edition(index, settings.core20_edition)
+    index = open_current(settings)
     if index.release.starter:
         err.print(f"[yellow]This is starter data: {index.release.count} postcodes. Any other is `not_found`.[/]")
     return Enricher(index, read_rules(settings))

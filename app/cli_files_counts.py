@@ -14,7 +14,6 @@ from app.counting import open_store, secrets_of
 from app.counts import periods
 from app.counts.store import CountStore
 from app.counts.waiting import Snapshot
-from app.current import check_edition
 from app.settings import Settings
 
 err: Final = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -45,7 +44,6 @@ class Counted:
 @contextmanager
 def counted(wish: Counting, settings: Settings, enricher: Enricher) -> Iterator[Counted]:
     """Open the store for one run. FileProblemError or LoadError where the options do not fit each other."""
-    check_edition(enricher.index, settings.counted_edition, "IMDLENS_PUBLICATION_EDITION")
     for month in (wish.period, wish.waiting_list):
         if month is not None and not periods.is_month(month):
             raise FileProblemError("A month is written YYYY-MM.")
