@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.batch import files
 from app.batch.columns import Enricher, Wanted
+from app.batch.formats import format_of
 from app.batch.plan import FileProblemError, Plan
 from app.batch.plan import Progress as Done
 from app.batch.summary import Summary
@@ -121,7 +122,8 @@ def enrich(
         "event_id": event_id_column,
         "ethnic_system": ethnic_system,
     }
-    if not count and waiting_list is None and any((*columns.values(), source_name, period, weeks_column, expected)):
+    told_of_counting = (*columns.values(), source_name, period, weeks_column, expected)
+    if not count and waiting_list is None and any(one is not None for one in told_of_counting):
         raise FileProblemError("These options are for counting: say --count or --waiting-list with them.")
     if count and waiting_list is not None:
         raise FileProblemError("A file holds contacts or a waiting list: give --count or --waiting-list.")
@@ -143,7 +145,8 @@ def enrich(
         if count or waiting_list is not None:
             from app import cli_files_counts as counts
 
-            wish = counts.Counting(columns, source_name, period, waiting_list, weeks_column, expected)
+            first = _first_line(source, file_format, has_header=not no_header)
+            wish = counts.Counting(columns, source_name, period, waiting_list, weeks_column, expected, first)
             run = stack.enter_context(counts.counted(wish, settings, enricher))
             plan.observers = [told, *run.observers]
         stack.enter_context(progress(plan))
@@ -166,6 +169,12 @@ def enrich(
     err.print(f"\n{text}", markup=False)
     if summary:
         summary.write_text(text, "utf-8")
+
+
+def _first_line(source: Path, told: str | None, *, has_header: bool) -> int:
+    """The line of the first row, as an editor numbers them; of Parquet the number of the row."""
+    found = format_of("-.csv" if source == files.STREAM else source, told)
+    return 2 if has_header and found.name not in ("ndjson", "parquet") else 1
 
 
 def open_enricher(settings: Settings) -> Enricher:

@@ -30,6 +30,8 @@ class Counting:
     waiting_list: str | None = None
     weeks_column: str | None = None
     expected: int | None = None
+    first_line: int = 2
+    """The line of the first row."""
 
 
 class Counted:
@@ -44,6 +46,7 @@ class Counted:
 @contextmanager
 def counted(wish: Counting, settings: Settings, enricher: Enricher) -> Iterator[Counted]:
     """Open the store for one run. FileProblemError or LoadError where the options do not fit each other."""
+    _check_options(wish)
     for month in (wish.period, wish.waiting_list):
         if month is not None and not periods.is_month(month):
             raise FileProblemError("A month is written YYYY-MM.")
@@ -66,7 +69,7 @@ def counted(wish: Counting, settings: Settings, enricher: Enricher) -> Iterator[
                 enricher,
                 ContactColumns(**wish.columns),
                 store,
-                wish.source or "file",
+                wish.source or "",
                 period=wish.period,
                 secrets=secrets_of(settings),
                 since=settings.counts_since,
@@ -81,13 +84,29 @@ def counted(wish: Counting, settings: Settings, enricher: Enricher) -> Iterator[
         engine.dispose()
 
 
+def _check_options(wish: Counting) -> None:
+    """FileProblemError where an option would be passed over in silence."""
+    if wish.waiting_list is None:
+        if wish.weeks_column is not None or wish.expected is not None:
+            raise FileProblemError("--weeks-column and --expected are for --waiting-list.")
+        if wish.source is None:
+            raise FileProblemError("Say with --source whose contacts these are: files of one source replace each other.")
+        return
+    others = [name for what, name in wish.columns.items() if what != "specialty"]
+    if any(name is not None for name in (*others, wish.period)):
+        raise FileProblemError(
+            "Of a waiting list only --specialty-column and --weeks-column are read, and its month is told with"
+            " --waiting-list: leave the others out."
+        )
+
+
 def _waiting(wish: Counting, enricher: Enricher) -> WaitingListObserver:
     specialty = wish.columns.get("specialty")
     if wish.weeks_column is None or specialty is None or wish.expected is None:
         raise FileProblemError(
             "A waiting list needs --specialty-column, --weeks-column, and --expected with the number of people on it."
         )
-    return WaitingListObserver(enricher, specialty, wish.weeks_column)
+    return WaitingListObserver(enricher, specialty, wish.weeks_column, first_line=wish.first_line)
 
 
 def _in_words(loaded: Loaded, wish: Counting) -> Iterator[str]:
@@ -103,7 +122,7 @@ def _in_words(loaded: Loaded, wish: Counting) -> Iterator[str]:
         if n:
             yield f"Not counted, {what}: {n:,}."
     for (name, code), n in sorted(loaded.problems.items()):
-        yield f"  {name}, {code}: {n:,} rows."
+        yield f"  {name}, {code}: {n:,}."
     for name, n in sorted(loaded.unrecognised.items()):
         if n:
             yield f"Rows with a code of {name} that is not on the list: {n:,}."

@@ -80,7 +80,7 @@ def transition(
     first: Annotated[str, typer.Option("--from", help="The edition that is left.")] = "IoD2019",
     second: Annotated[str, typer.Option("--to", help="The edition that is entered.")] = "IoD2025",
     rows_are: Annotated[RowsAre, typer.Option(help="What one row is: the report's word for it.")] = RowsAre.ROWS,
-    output: Annotated[Format, typer.Option("--format", help="How the report is written.")] = Format.TEXT,
+    output: Annotated[Format, typer.Option("--as", help="How the report is written.")] = Format.TEXT,
     out: Annotated[Path | None, typer.Option(help="Write the report here, not to the screen.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report's page here too, one file by itself.")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Exact counts, for your own eyes: not to be shared.")] = False,

@@ -6,7 +6,7 @@ with a long one, each side would wait for the other. For plain HTTP, beside the 
 
 import socket
 from collections.abc import Iterable, Iterator
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from threading import Thread
 from typing import Final
 from urllib.parse import urlsplit
@@ -25,8 +25,8 @@ def answers(
 ) -> Iterator[bytes]:
     """Pieces of the answer to a body, both of any length and cut anywhere.
 
-    RefusedError before the first piece; http.client.HTTPException or OSError where the answer breaks off. Then what
-    came is not whole: do not use it as if it were.
+    RefusedError before the first piece; http.client.HTTPException or OSError where the answer breaks off, or what
+    `body` raised. Then what came is not whole: do not use it as if it were.
     """
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "localhost", parts.port, timeout=SECONDS)
@@ -39,19 +39,25 @@ def answers(
         ):
             connection.putheader(name, value)
         connection.endheaders()
-        sender = Thread(target=_send, args=(connection.sock, body), daemon=True)
+        broken: list[BaseException] = []
+        sender = Thread(target=_send, args=(connection.sock, body, broken), daemon=True)
         sender.start()
-        response = connection.getresponse()
-        if response.status != 200:
-            raise RefusedError(response.read().decode())
-        while piece := response.read1(_MOST_READ):
-            yield piece
-        sender.join()
+        try:
+            response = connection.getresponse()
+            if response.status != 200:
+                raise RefusedError(response.read().decode())
+            while piece := response.read1(_MOST_READ):
+                yield piece
+            sender.join()
+        except (HTTPException, OSError):
+            if broken:  # it breaks off since the body did
+                raise broken[0] from None
+            raise
     finally:
         connection.close()
 
 
-def _send(to: socket.socket, body: Iterable[bytes]) -> None:
+def _send(to: socket.socket, body: Iterable[bytes], broken: list[BaseException]) -> None:
     try:
         for piece in body:
             if piece:  # an empty chunk would be the end
@@ -59,6 +65,6 @@ def _send(to: socket.socket, body: Iterable[bytes]) -> None:
         to.sendall(b"0\r\n\r\n")
     except OSError:
         pass  # whoever reads learns what it was
-    except BaseException:
+    except BaseException as error:  # noqa: BLE001 - raised again by whoever reads
+        broken.append(error)
         to.shutdown(socket.SHUT_RDWR)  # a body that breaks off must not look whole either
-        raise

@@ -5,7 +5,7 @@ two figures can be taken from each other to learn a small one. The only exceptio
 terminated; see `_terminated`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -97,7 +97,7 @@ class Summary:
         known = _added(shown)
         no_decile = {name: show(n) for name, n in found.items() if n}
         others = {name: show(n) for name, n in missing.items()}
-        matched = sum(n or 0 for n in [*shown, *no_decile.values()])
+        matched = _in_all([*shown, *no_decile.values()])
         terminated = self._terminated()
         return [
             Section(
@@ -113,8 +113,8 @@ class Summary:
                 "Together",
                 [
                     Line("Found in the directory", matched),
-                    Line("Of these terminated, their last area taken", _beside(terminated, matched, rule)),
-                    Line("Not found", sum(n or 0 for n in others.values())),
+                    Line("Of these terminated, their last area taken", _beside(terminated, matched or 0, rule)),
+                    Line("Not found", _in_all(others.values())),
                 ],
             ),
         ]
@@ -148,6 +148,11 @@ class Summary:
 def _added(parts: Sequence[int | None]) -> int | None:
     """Their sum; None where one is hidden, or it could be told from the others."""
     return None if None in parts else sum(part or 0 for part in parts)
+
+
+def _in_all(parts: Collection[int | None]) -> int | None:
+    """The sum of the parts that are shown; None where all that there is is hidden, since 0 would say that none is."""
+    return sum(part or 0 for part in parts) or (None if None in parts else 0)
 
 
 def _share(n: int | None, whole: int | None, least: int) -> float | None:

@@ -336,5 +336,7 @@ def test_the_command_has_the_options_that_are_documented() -> None:
     command = typer.Typer()
     command.command()(transition)
     shown = CliRunner().invoke(command, ["--help"], terminal_width=200, env={"NO_COLOR": "1"}).stdout
-    for option in ("--from", "--to", "--rows-are", "--format", "--html", "--exact", "--specialty-column", "--sheet"):
+    for option in ("--from", "--to", "--rows-are", "--as", "--format", "--html", "--exact", "--specialty-column"):
         assert option in shown
+    named = [option for one in typer.main.get_command(command).params for option in one.opts]
+    assert len(named) == len(set(named))  # of two of one name the first would be passed over in silence
