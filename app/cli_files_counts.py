@@ -20,6 +20,9 @@ from app.settings import Settings
 err: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
+AGAIN: Final = "run it again, as it was, within seven days; nothing is counted twice."
+
+
 @dataclass(frozen=True, slots=True)
 class Counting:
     """How a file is to be counted, as it was told."""
@@ -45,6 +48,7 @@ class Counted:
 @contextmanager
 def counted(wish: Counting, settings: Settings, enricher: Enricher) -> Iterator[Counted]:
     """Open the store for one run. FileProblemError or LoadError where the options do not fit each other."""
+    _check_wish(wish)
     check_edition(enricher.index, settings.counted_edition, "IMDLENS_PUBLICATION_EDITION")
     for month in (wish.period, wish.waiting_list):
         if month is not None and not periods.is_month(month):
@@ -57,7 +61,7 @@ def counted(wish: Counting, settings: Settings, enricher: Enricher) -> Iterator[
             snapshot = Snapshot((wish.source or "imdlens enrich")[:64], wish.waiting_list, settings.counted_edition)
 
             def commit_list() -> None:
-                total = waiting.finish(engine, snapshot, expected=wish.expected or 0)
+                total = waiting.finish(engine, snapshot, expected=wish.expected or 0, since=settings.counts_since)
                 when = periods.in_words(snapshot.month)
                 run.said = [f"Waiting at the end of {when}: {total:,} people; the list is complete."]
 
@@ -68,7 +72,7 @@ def counted(wish: Counting, settings: Settings, enricher: Enricher) -> Iterator[
                 enricher,
                 ContactColumns(**wish.columns),
                 store,
-                wish.source or "file",
+                wish.source or "",
                 period=wish.period,
                 secrets=secrets_of(settings),
                 since=settings.counts_since,
@@ -81,6 +85,19 @@ def counted(wish: Counting, settings: Settings, enricher: Enricher) -> Iterator[
         yield run
     finally:
         engine.dispose()
+
+
+def _check_wish(wish: Counting) -> None:
+    """FileProblemError where an option would be passed over, or where it is not said whose contacts they are."""
+    if wish.waiting_list is None:
+        if wish.weeks_column is not None or wish.expected is not None:
+            raise FileProblemError("--weeks-column and --expected are for --waiting-list.")
+        if wish.source is None:  # under a name of its own choice one file would take the place of another
+            raise FileProblemError("Say with --source whose contacts they are.")
+    elif wish.period is not None or any(name != "specialty" for name, told in wish.columns.items() if told is not None):
+        raise FileProblemError(
+            "A waiting list has --specialty-column and --weeks-column, and no other, and no --period."
+        )
 
 
 def _waiting(wish: Counting, enricher: Enricher) -> WaitingListObserver:
