@@ -309,6 +309,7 @@ def load_waiting_list(
         index,
         rules,
         expected=people,
+        since=settings.counts_since,
     )
     out.print(f"{total:,} people wait at the end of {periods.in_words(month)}; the list is complete.")
 

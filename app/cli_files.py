@@ -127,6 +127,7 @@ def enrich(
         raise FileProblemError("These options are for counting: say --count or --waiting-list with them.")
     if count and waiting_list is not None:
         raise FileProblemError("A file holds contacts or a waiting list: give --count or --waiting-list.")
+    check_apart(summary, source, target, aside)
     settings = read_settings()
     enricher = open_enricher(settings)
     told = Summary(enricher)
@@ -151,15 +152,21 @@ def enrich(
             plan.observers = [told, *run.observers]
         stack.enter_context(progress(plan))
         stack.enter_context(ended_cleanly())
-        ragged = files.enrich_file(
-            source,
-            target,
-            plan,
-            told=file_format,
-            overwrite=overwrite,
-            aside=aside,
-            before_it_counts=run.commit if run else lambda: None,
-        )
+        try:
+            ragged = files.enrich_file(
+                source,
+                target,
+                plan,
+                told=file_format,
+                overwrite=overwrite,
+                aside=aside,
+                before_it_counts=run.commit if run else lambda: None,
+            )
+        except BaseException:
+            if run and run.said:  # it was counted, and only then the file could not be given its name
+                counts.tell(run)
+                err.print(f"This is counted, though {target} was not made: {counts.AGAIN}", markup=False)
+            raise
     err.print(f"Rows answered: {plan.rows:,}.", markup=False)
     if ragged.records:
         err.print(f"Lines set aside in {aside}, without an answer: {ragged.records:,}.", markup=False)
@@ -175,6 +182,15 @@ def _first_line(source: Path, told: str | None, *, has_header: bool) -> int:
     """The line of the first row, as an editor numbers them; of Parquet the number of the row."""
     found = format_of("-.csv" if source == files.STREAM else source, told)
     return 2 if has_header and found.name not in ("ndjson", "parquet") else 1
+
+
+def check_apart(report: Path | None, *others: Path | None) -> None:
+    """FileProblemError where a report would replace one of the files that it is about, or that are made beside it."""
+    for other in others:
+        if report is None or other is None or files.STREAM in (report, other):
+            continue
+        if report.resolve() == other.resolve() or (report.exists() and other.exists() and report.samefile(other)):
+            raise FileProblemError(f"{report} would be written over {other}: give it another name.")
 
 
 def open_enricher(settings: Settings) -> Enricher:

@@ -19,6 +19,9 @@ from app.settings import Settings
 err: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
+AGAIN: Final = "run it again, as it was, within seven days; nothing is counted twice."
+
+
 @dataclass(frozen=True, slots=True)
 class Counting:
     """How a file is to be counted, as it was told."""
@@ -58,7 +61,7 @@ def counted(wish: Counting, settings: Settings, enricher: Enricher) -> Iterator[
             snapshot = Snapshot((wish.source or "imdlens enrich")[:64], wish.waiting_list, settings.counted_edition)
 
             def commit_list() -> None:
-                total = waiting.finish(engine, snapshot, expected=wish.expected or 0)
+                total = waiting.finish(engine, snapshot, expected=wish.expected or 0, since=settings.counts_since)
                 when = periods.in_words(snapshot.month)
                 run.said = [f"Waiting at the end of {when}: {total:,} people; the list is complete."]
 
@@ -90,7 +93,9 @@ def _check_options(wish: Counting) -> None:
         if wish.weeks_column is not None or wish.expected is not None:
             raise FileProblemError("--weeks-column and --expected are for --waiting-list.")
         if wish.source is None:
-            raise FileProblemError("Say with --source whose contacts these are: files of one source replace each other.")
+            raise FileProblemError(
+                "Say with --source whose contacts these are: files of one source replace each other."
+            )
         return
     others = [name for what, name in wish.columns.items() if what != "specialty"]
     if any(name is not None for name in (*others, wish.period)):

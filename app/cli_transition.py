@@ -21,6 +21,7 @@ from app.cli_files import (
     NoHeader,
     PostcodeColumn,
     Sheet,
+    check_apart,
     ended_cleanly,
     progress,
 )
@@ -94,8 +95,8 @@ def transition(
 
     Small counts are hidden, others rounded, and all audited against each other. Agree on one file and one report of it.
     """
-    for target in (out, html):
-        _check_target(target, source)
+    check_apart(out, source, html)
+    check_apart(html, source)
     wish = Wish(first, second, specialty_column, rows_are, output, html is not None, exact)
     settings = read_settings()
     rules = read_rules(settings)
@@ -124,12 +125,6 @@ def transition(
         out.write_text(text, "utf-8", newline="")
     else:
         typer.echo(text, nl=False)
-
-
-def _check_target(target: Path | None, source: Path) -> None:
-    """FileProblemError where a report would replace the file that it is about."""
-    if target is not None and target.exists() and source.exists() and target.samefile(source):
-        raise FileProblemError("The report would replace the file that it is about: give it another name.")
 
 
 def run_plan(source: Path, plan: Plan, told: str | None = None) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from app.batch.transition import CELLS, REASONS, Editions, Tally
-from app.batch.transition_figures import Report
+from app.batch.transition_figures import Report, folded
 from app.counts.vocabulary import ABSENT, UNRECOGNISED, vocabulary
 
 Cell = tuple[str, int, int, str]
@@ -38,6 +38,15 @@ def tally_of(rows: Mapping[tuple[str, int], int]) -> Tally:
     for (specialty, column), n in rows.items():
         counts[CODES.index(specialty), column] += n
     return Tally(Editions("IoD2019", "IoD2025"), CODES, counts)
+
+
+def as_folded(report: Report, tally: Tally, least: int = 1000) -> tuple[list[str], "np.ndarray[Any, Any]"]:
+    """The units that a report shows, and their counts."""
+    for fewer in range(len(CODES)):
+        units, counts = folded(tally, least, fewer)
+        if tuple(units) == report.units() or len(units) == 1:
+            return units, counts
+    raise AssertionError
 
 
 def cells_of(units: list[str], counts: "np.ndarray[Any, Any]") -> dict[Cell, int]:

@@ -597,9 +597,9 @@ class WaitingListObserver:
         read = read_waiting(line, {"weeks": value}, self._names)
         return self._waits.setdefault(wait_band(read.weeks), len(self._waits))
 
-    def finish(self, engine: Engine, snapshot: Snapshot, *, expected: int) -> int:
+    def finish(self, engine: Engine, snapshot: Snapshot, *, expected: int, since: str | None = None) -> int:
         """Replace the month's list by this one, as `replace_waiting_list`; how many people are counted."""
-        return replace_waiting_counts(engine, snapshot, self._counted, expected=expected)
+        return replace_waiting_counts(engine, snapshot, self._counted, expected=expected, since=since)
 
     def _counted(self, edition: str) -> Counter[tuple[str, str, str]]:
         specialties, waits = list(self._specialties), list(self._waits)

@@ -143,8 +143,8 @@ def _reading(source: Path, plan: Plan, found: FileFormat) -> Iterator[BinaryIO]:
     if source.is_dir():
         raise FileProblemError(f"{source} is a folder.")
     with source.open("rb", buffering=0) as raw:
-        plan.whole, plan.position = os.fstat(raw.fileno()).st_size, raw.tell
         if stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+            plan.whole, plan.position = os.fstat(raw.fileno()).st_size, raw.tell
             check_head(raw.read(HEAD), found)
             raw.seek(0)
         if found.gzip:

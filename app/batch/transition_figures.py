@@ -104,14 +104,21 @@ def shareable_report(tally: Tally, rule: Rule, least_specialty: int = 1000) -> R
             f"The file has fewer than {LEAST_ROWS} rows that can be counted: no figure of it may be shared. --exact"
             " shows them to you alone."
         )
-    units, counts = folded(tally, least_specialty)
-    exact = _counted(units, counts)
-    withheld = _withheld(units, counts, exact, rule)
+    fewer = 0
+    while True:
+        units, counts = folded(tally, least_specialty, fewer)
+        exact = _counted(units, counts)
+        if (withheld := _withheld(units, counts, exact, rule)) is not None:
+            break
+        fewer += 1
     return Report(tally.editions, {f: _shown(n, f in withheld, rule) for f, n in exact.items()}, rule, is_exact=False)
 
 
-def folded(tally: Tally, least: int) -> tuple[list[str], Int64s]:
-    """Units in the order of publication, each of at least so many rows unless there is only one, and their counts."""
+def folded(tally: Tally, least: int, fewer: int = 0) -> tuple[list[str], Int64s]:
+    """Units in the order of publication, each of at least so many rows unless there is only one, and their counts.
+
+    `fewer` times the smallest unit joins the others, until there is only one.
+    """
     rows = tally.by_specialty()
     own = own_rows(rows, least)
     while True:
@@ -120,8 +127,9 @@ def folded(tally: Tally, least: int) -> tuple[list[str], Int64s]:
         size: dict[str, int] = {}
         for specialty, unit in of.items():
             size[unit] = size.get(unit, 0) + rows[specialty]
-        if not own or size.get(ALL_OTHER, least) >= least:
+        if not own or (not fewer and size.get(ALL_OTHER, least) >= least):
             break
+        fewer -= bool(fewer)
         # A small remainder would be a small specialty under another name: the smallest row joins it.
         own = [u for u in own if u != min(own, key=lambda u: (size.get(u, 0), u))]
     listed = [unit for unit in units.all() if unit in size]
@@ -218,9 +226,17 @@ def _counted(units: Sequence[str], counts: Int64s) -> dict[Figure, int]:
 # ------------------------------------------------------------------------------------------------ audit
 
 
-def _withheld(units: Sequence[str], counts: Int64s, exact: Mapping[Figure, int], rule: Rule) -> set[Figure]:
-    """The published figures that must be withheld so that no small count can be pinned."""
+def _withheld(units: Sequence[str], counts: Int64s, exact: Mapping[Figure, int], rule: Rule) -> set[Figure] | None:
+    """The published figures that must be withheld so that no small count can be pinned.
+
+    Those of the whole file are the same with and without specialties, so that two such reports of one file tell no
+    more than one. None where specialties cannot be shown so.
+    """
     by_unit = len(units) > 1
+    already = set[Figure]()
+    if by_unit:
+        whole = {figure: n for figure, n in exact.items() if figure.table != SPECIALTY}
+        already = _withheld([""], counts.sum(0, keepdims=True), whole, rule) or set()
     # Only moves and reasons that occur: whoever knows the areas knows which moves do not, so none is a way out.
     atoms = [(r, c) for r in range(len(units)) for c in np.flatnonzero(counts.sum(0)).tolist()]
     size = counts[tuple(np.array(atoms).T)]
@@ -248,7 +264,9 @@ def _withheld(units: Sequence[str], counts: Int64s, exact: Mapping[Figure, int],
         if figure.table == "known_rows":
             low[slot] = high[slot] = n
             continue
-        if figure in exact:
+        if figure in already:
+            high[slot] = np.inf
+        elif figure in exact:
             low[slot], high[slot] = rule.bounds(n)
             candidates.add(slot)
         if rule.is_small(n):
@@ -256,12 +274,13 @@ def _withheld(units: Sequence[str], counts: Int64s, exact: Mapping[Figure, int],
     none = np.full((len(atoms), 0), _NO_SLOT, np.int64)
     structure = Structure(truth, table, size, none, ())
     headline = {slots[f] for f in exact if f in slots and f.table in (CORE20, CHANGE)}
+    of_units = {slots[f] for f in exact if f in slots and f.table == SPECIALTY}
     # The figures of the headline go last: the others alone are tried first.
-    found = audit(structure, targets, low, high, candidates - headline)
-    places = list(found)
-    free_low, free_high = low.copy(), high.copy()
-    free_low[places], free_high[places] = 0, np.inf
-    worlds = Audit(structure, free_low, free_high)
-    if not all(worlds.is_safe(target) for target in targets):
-        found = audit(structure, targets, low, high, candidates)
-    return {figure for figure, slot in slots.items() if slot in found}
+    for some in (of_units,) if by_unit else (candidates - headline, candidates):
+        found = audit(structure, targets, low, high, some)
+        free_low, free_high = low.copy(), high.copy()
+        free_low[list(found)], free_high[list(found)] = 0, np.inf
+        worlds = Audit(structure, free_low, free_high)
+        if all(worlds.is_safe(target) for target in targets):
+            return already | {figure for figure, slot in slots.items() if slot in found}
+    return None if by_unit else {figure for figure, slot in slots.items() if slot in found}

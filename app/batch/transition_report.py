@@ -186,8 +186,8 @@ def how_made(report: Report, run: Run) -> tuple[str, ...]:
         f" percent, and of {rule.least_denominator} or more. Counts may not add up."
     )
     once = (
-        f"Agree on one file and share one report of it. Two reports of files that differ by a few {run.rows_are} can be"
-        " compared, and may then give those few away."
+        f"Agree on one file and share one report of it. Two reports of files that differ by a few {run.rows_are}, or of"
+        " one file by two columns of specialties or two rules, can be compared, and may then give a few away."
     )
     return found, shown, once
 

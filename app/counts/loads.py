@@ -16,9 +16,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.access.caller import NAME, RESERVED
 from app.counts.cells import Cell
-from app.counts.periods import first_counted, is_month, moment, month_of, today
+from app.counts.periods import is_month, moment, month_of, today
 from app.counts.schema import KINDS, exact_read, file_load, file_load_cell
-from app.counts.store import CountStore, last_closed
+from app.counts.store import CountStore, first_to_count, last_closed, too_old
 from app.database import DatabaseAwayError, writing
 
 _TRIES: Final = 3
@@ -51,17 +51,17 @@ def check_source(source: str) -> str:
 def edition_of(store: CountStore, month: str, since: str | None = None) -> str:
     """The edition that a month is counted on. LoadError where it takes no file; DatabaseAwayError.
 
-    `since` is the first month that is counted; by default April of the year before this financial year.
+    `since` is the first month that is counted; by default as `first_to_count`.
     """
     if not is_month(month):
         raise LoadError("A month is written YYYY-MM.")
     if month > month_of(today()):
         raise LoadError(f"{month} lies in the future.")
-    if month < (first := since or first_counted(today())):
-        raise LoadError(f"{month} is too old: months are counted from {first}.")
 
     def ask() -> str:
         with store.engine.connect() as connection:
+            if month < (first := first_to_count(connection, since)):
+                raise LoadError(too_old(month, first))
             _check_open(connection, month)
         return store.edition_of(month)
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.event import listen
 
 from app.counts.cells import Cell
-from app.counts.periods import financial_year
+from app.counts.periods import financial_year, first_counted, today
 from app.counts.statements import Statements, body_of, statements_of
 from app.database import is_sqlite, writing
 
@@ -243,6 +243,20 @@ def database_time(connection: Connection) -> int:
 def last_closed(connection: Connection) -> str:
     """The newest month that is closed or sealed; empty where none is. No month before it can be opened any more."""
     return str(connection.exec_driver_sql("SELECT max(month) FROM month WHERE state <> 'open'").scalar() or "")
+
+
+def first_to_count(connection: Connection, since: str | None) -> str:
+    """The first month that a whole file may be of: `since`, or else the first that is known and not years ago.
+
+    A month before all others would be the first to be sealed, and a mistyped year makes one.
+    """
+    first = connection.exec_driver_sql("SELECT min(month) FROM month").scalar()
+    return since or max(first_counted(today()), str(first or ""))
+
+
+def too_old(month: str, first: str) -> str:
+    """Why a file of this month is not taken."""
+    return f"{month} is too old: months are counted from {first}. If it is meant, set IMDLENS_COUNTS_SINCE to it."
 
 
 def open_year(connection: Connection, month: str, edition: str) -> str:

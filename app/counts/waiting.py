@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, insert
 from app.counts.cells import band_of
 from app.counts.periods import month_of, today
 from app.counts.schema import waiting_list, waiting_list_snapshot
-from app.counts.store import last_closed, open_month, open_year
+from app.counts.store import first_to_count, last_closed, open_month, open_year, too_old
 from app.counts.vocabulary import ABSENT, UNRECOGNISED, vocabulary, wait_band
 from app.database import writing
 from app.enrichment import Question, Rules, enrich
@@ -64,25 +64,36 @@ def read_waiting(line: int, row: Mapping[str, str | None], names: Mapping[str, s
 
 
 def replace_waiting_list(
-    engine: Engine, snapshot: Snapshot, people: Iterable[Waiting], index: Index, rules: Rules, *, expected: int
+    engine: Engine,
+    snapshot: Snapshot,
+    people: Iterable[Waiting],
+    index: Index,
+    rules: Rules,
+    *,
+    expected: int,
+    since: str | None = None,
 ) -> int:
     """Replace a month's list by this one; how many people are counted. All of it is taken, or none.
 
-    Whose address is withheld is not counted, as in contacts.
+    Whose address is withheld is not counted, as in contacts. `since` is the first month that is counted.
 
     It is complete when it holds as many people as it was said to: a file that was cut short must not pass for one.
     """
     return replace_waiting_counts(
-        engine, snapshot, lambda edition: _counted(people, edition, index, rules), expected=expected
+        engine, snapshot, lambda edition: _counted(people, edition, index, rules), expected=expected, since=since
     )
 
 
-def replace_waiting_counts(engine: Engine, snapshot: Snapshot, counted: WaitingCounts, *, expected: int) -> int:
+def replace_waiting_counts(
+    engine: Engine, snapshot: Snapshot, counted: WaitingCounts, *, expected: int, since: str | None = None
+) -> int:
     """`replace_waiting_list` for people who are counted already, once the edition is known to count them on."""
     if snapshot.month > month_of(today()):
         raise WaitingListError(f"{snapshot.month} lies in the future.")
     with writing(engine) as connection:
         _check_open(connection, snapshot.month)
+        if snapshot.month < (first := first_to_count(connection, since)):
+            raise WaitingListError(too_old(snapshot.month, first))
         edition = open_year(connection, snapshot.month, snapshot.edition)
     counts = counted(edition)  # takes its time: nobody else may wait for it
     total, withheld = sum(counts.values()), counts.pop(WITHHELD, 0)

@@ -107,6 +107,11 @@ async def enrich_stream(request: Request) -> Response:
     CSV (`text/csv`) gives CSV: a row for each row, without what was sent, and nothing is counted. A record that cannot
     be read, or is over 64 KiB, is answered in its place.
     """
+    if request.scope.get("http_version") == "1.0":
+        # It knows no chunks: their sizes would be read as rows, and without them a cut looks like the end.
+        raise Problem(505)
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise Problem(415, "Send it without Content-Encoding: compressed bodies are not read.")
     include, told = _asked(request)
     check_area(request, asked="area" in include)
     kind = media_type(request)

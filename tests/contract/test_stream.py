@@ -158,6 +158,15 @@ def test_parameters_of_the_media_type_are_heeded(client: TestClient, kind: str) 
     assert stream(client, b"postcode\n", **{"Content-Type": kind}).status_code == 200
 
 
+@pytest.mark.parametrize("kind", [NDJSON, CSV])
+def test_a_compressed_body_is_415_and_not_an_error_for_each_of_its_lines(
+    client: TestClient, kind: dict[str, str]
+) -> None:
+    for encoding, status in (("gzip", 415), ("identity", 200)):
+        answer = stream(client, b"postcode\n", **{**kind, "Content-Encoding": encoding})
+        assert answer.status_code == status
+
+
 @pytest.mark.parametrize(("kind", "line"), [(NDJSON, SOUND + b"\n"), (CSV, b"postcode\n")])
 def test_a_stream_waits_for_its_clients_allowance_where_a_batch_is_refused(
     starter: Path, kind: dict[str, str], line: bytes

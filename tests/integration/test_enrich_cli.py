@@ -195,6 +195,24 @@ def test_a_target_is_not_replaced_unless_told_and_never_its_own_source(
     assert only(tmp_path, "in.csv", "out.csv", "link.csv")
 
 
+def test_the_summary_takes_the_place_of_no_file_of_the_run(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    patients = "postcode\nNG1 1AA\n"
+    (tmp_path / "in.csv").write_text(patients, "utf-8")
+    (tmp_path / "link.csv").symlink_to("in.csv")
+    for summary, other in (
+        ("in.csv", "in.csv"),
+        ("link.csv", "in.csv"),
+        ("out.csv", "out.csv"),
+        ("bad.csv", "bad.csv"),
+    ):
+        run = enrich("in.csv", "out.csv", "--summary", summary, "--aside", "bad.csv")
+        assert refused(run) == f"{summary} would be written over {other}: give it another name."
+    assert (tmp_path / "in.csv").read_text("utf-8") == patients
+    assert only(tmp_path, "in.csv", "link.csv")
+
+
 def test_nobody_may_read_the_answers_who_may_not_read_the_file(
     enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

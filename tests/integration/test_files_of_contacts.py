@@ -1,5 +1,8 @@
 """Whole files of contacts into real stores: beside the door, twice, interrupted, and within bounded memory."""
 
+import os
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +23,7 @@ from app.counts.store import Batch, CountStore, Event
 from app.database import DatabaseAwayError
 from app.enrichment import Rules
 from app.lookup.index import Index
-from tests.databases import Postgres, opened
+from tests.databases import Postgres, eventually, opened
 from tests.files_of_contacts import COLUMNS, EDITION, MONTH, SECRET, SOURCE, Row, door, feed, loading
 from tests.integration.running import imdlens
 from tests.unit.counts.events import cells, close_month, value
@@ -253,6 +256,49 @@ def _texts(postcodes: list[str]) -> object:
     from app.lookup.text import TextColumn
 
     return TextColumn.of(postcodes)
+
+
+def test_what_was_counted_is_said_where_the_answered_file_could_not_be_made(starter: Path, tmp_path: Path) -> None:
+    """Counted first, named after: somebody else makes OUT while the file is read."""
+    environment = {"IMDLENS_DATA_DIR": str(starter), "IMDLENS_COUNTS_DIR": "counts"}
+    count = ("--count", "--source", "pas", "--period", MONTH)
+    pipe = tmp_path / "in.csv"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "app.cli", "enrich", "in.csv", "out.csv", *count]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True
+    ) as run:
+        with pipe.open("w") as writer:
+            writer.write("postcode\nNG1 1AA\n")
+            eventually(lambda: (tmp_path / ".out.csv.part").exists(), 30)
+            (tmp_path / "out.csv").write_text("another's", "utf-8")
+        _, said = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "Contacts counted: 1.\nThis is counted, though out.csv was not made: run it again" in said
+    assert "made by somebody else meanwhile" in said
+    (tmp_path / "again.csv").write_text("postcode\nNG1 1AA\n", "utf-8")
+    again = imdlens("enrich", "again.csv", "new.csv", *count, cwd=tmp_path, **environment)
+    assert "Contacts counted: 1, in the place of an earlier file." in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--count", "--period", MONTH), "Say with --source whose contacts they are."),
+        (("--count", "--source", "pas", "--period", MONTH, "--expected", "0"), "are for --waiting-list"),
+        (("--waiting-list", MONTH, "--period", MONTH), "and no --period"),
+        (("--waiting-list", MONTH, "--sex-column", "1"), "and no other"),
+        (("--expected", "0"), "These options are for counting"),
+    ],
+)
+def test_an_option_that_would_be_passed_over_is_refused(
+    starter: Path, tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "in.csv").write_text("postcode\nNG1 1AA\n", "utf-8")
+    run = imdlens("enrich", "in.csv", "out.csv", *options, cwd=tmp_path, IMDLENS_DATA_DIR=str(starter))
+    assert said in run.stderr, run.stderr
+    assert (run.returncode, "Traceback" in run.stderr) == (1, False)
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_files_are_listed_and_taken_back_at_the_prompt(tmp_path: Path) -> None:

@@ -215,6 +215,17 @@ def test_a_heading_that_does_not_come_is_408(service: Service, key: str) -> None
         assert upload.read_all().startswith(b"HTTP/1.1 408")
 
 
+def test_http_1_0_is_refused_since_the_sizes_of_chunks_would_be_read_as_rows(service: Service, key: str) -> None:
+    table = b"postcode\nNG1 1AA\n"
+    for version, status in ((b"1.0", b"505"), (b"1.1", b"200")):
+        with socket.create_connection((service.host, service.port), 20) as connection:
+            head = f"Host: x\r\nContent-Type: {CSV}\r\nContent-Length: {len(table)}\r\nAuthorization: Bearer {key}"
+            connection.sendall(
+                b"POST /v1/enrich/stream HTTP/" + version + b"\r\n" + head.encode() + b"\r\n\r\n" + table
+            )
+            assert connection.recv(1000).split()[1] == status
+
+
 def test_who_may_not_ask_is_told_before_anything_is_read(service: Service) -> None:
     upload = Upload(service, "imdl_" + "A" * 43)
     with upload.socket:

@@ -3,15 +3,16 @@
 import pytest
 
 from app.batch import transition_figures as figures
-from app.batch.transition_figures import folded, shareable_report
+from app.batch.transition import Tally
+from app.batch.transition_figures import SPECIALTY, shareable_report
 from app.counts.disclosure import Rule
-from tests.transition_attacker import Attack, cells_of, drawn, tally_of
+from tests.transition_attacker import CODES, Attack, as_folded, cells_of, drawn, tally_of
 
 
 def attack(rows: dict[tuple[str, int], int]) -> Attack:
     tally = tally_of(rows)
     report = shareable_report(tally, Rule())
-    return Attack(report, cells_of(*folded(tally, 1000)))
+    return Attack(report, cells_of(*as_folded(report, tally)))
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -39,6 +40,17 @@ def test_what_is_known_beside_the_report_pins_nothing(name: str) -> None:
 def test_no_small_group_of_a_specialty_and_its_deciles_has_fewer_than_three_values(seed: int) -> None:
     """No table shows it, and the audit does not look for it: so it is looked for here."""
     assert not attack(drawn(seed)).joint().pinned()
+
+
+@pytest.mark.parametrize("seed", [11, 56, 69, 94, 152, 324])
+def test_reports_of_one_file_with_and_without_specialties_say_the_same_of_the_whole_file(seed: int) -> None:
+    """In each of these files the audit of specialties would withhold a figure that the other report shows."""
+    tally = tally_of(drawn(seed))
+    with_them = shareable_report(tally, Rule())
+    no_code = Tally(tally.editions, CODES[-1:], tally.counts.sum(0, keepdims=True))
+    without = shareable_report(no_code, Rule())
+    assert {f: n for f, n in with_them.figures.items() if f.table != SPECIALTY} == without.figures
+    assert not Attack(with_them, cells_of(*as_folded(with_them, tally))).pinned()
 
 
 def test_without_the_audit_the_attacker_pins_counts(monkeypatch: pytest.MonkeyPatch) -> None:

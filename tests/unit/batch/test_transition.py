@@ -324,7 +324,8 @@ def test_the_attribution_is_the_one_of_the_data(report: Report, run: Run) -> Non
 def test_a_report_never_replaces_its_file(tmp_path: Path) -> None:
     source = tmp_path / "patients.csv"
     source.write_text("postcode\n")
-    for options in ({"out": source}, {"html": tmp_path / "." / "patients.csv"}):
+    both = tmp_path / "report"
+    for options in ({"out": source}, {"html": tmp_path / "." / "patients.csv"}, {"out": both, "html": both}):
         with pytest.raises(FileProblemError, match="another name"):
             transition(source, **options)  # type: ignore[arg-type]
     assert source.read_text() == "postcode\n"

@@ -181,6 +181,16 @@ def test_months_that_take_no_file_are_refused_before_it_is_read(store: CountStor
     assert value(engine, "SELECT count(*) FROM month") == 0
 
 
+def test_a_month_before_the_first_that_is_known_needs_to_be_meant(store: CountStore) -> None:
+    """A mistyped year within the time that is counted would make the first month to be sealed."""
+    first = first_counted(today())
+    assert edition_of(store, first) == EDITION
+    load(store, FIRST)
+    with pytest.raises(LoadError, match=f"counted from {MONTH}. If it is meant, set IMDLENS_COUNTS_SINCE"):
+        edition_of(store, first)
+    assert edition_of(store, first, first) == EDITION
+
+
 @pytest.mark.parametrize("name", ["", "proxy", "none", "other", "PAS", "a b", "x" * 41, "é", "-a"])
 def test_a_source_is_named_like_a_client(name: str) -> None:
     with pytest.raises(LoadError, match="named like a client"):
