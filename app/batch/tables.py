@@ -342,9 +342,13 @@ class NdjsonWriter:
         """FileProblemError where two columns have one name, or a column holds bytes."""
         del plan
         _check_plain(schema)
-        twice = [name for name, count in Counter(schema.names).items() if count > 1]
-        if twice:
-            raise FileProblemError(f"Two columns are called {twice[0]}, and an object has each member once.")
+        first: dict[str, int] = {}
+        for place, name in enumerate(schema.names, start=1):
+            # By number: of a file without a heading, its first row would stand here.
+            if first.setdefault(name, place) != place:
+                raise FileProblemError(
+                    f"Columns {first[name]:,} and {place:,} have the same name, and an object has each member once."
+                )
         self._names = schema.names
 
     def write(self, batch: pa.RecordBatch) -> None:

@@ -400,7 +400,7 @@ def test_ndjson_is_written_with_a_member_for_each_column(enricher: Enricher) -> 
     assert (lines[0]["money"], lines[0]["day"], lines[0]["list"]) == ("1.10", "1899-01-01", [1, 2])
     assert (lines[1]["list"], lines[2]["half"]) == (None, None)
     twice = pa.table([pa.array(["NG1 1AA"]), pa.array([1]), pa.array([2])], names=["postcode", "x", "x"])
-    with pytest.raises(FileProblemError, match="Two columns are called x"):
+    with pytest.raises(FileProblemError, match="Columns 2 and 3 have the same name"):
         written(twice, NdjsonWriter(sink), Plan(enricher), sink)
 
 
