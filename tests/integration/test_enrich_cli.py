@@ -282,7 +282,7 @@ def test_a_run_killed_half_way_leaves_no_answer_and_the_next_starts_clean(
     assert only(tmp_path, "in.csv", "out.csv")
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_that_is_asked_to_stop_removes_what_it_wrote(starter: Path, tmp_path: Path, sent: signal.Signals) -> None:
     with _start(starter, tmp_path, "-", "out.csv") as process:
         _half_written(process, tmp_path / ".out.csv.part")
