@@ -432,3 +432,10 @@ def test_batches_with_dictionaries_of_their_own_are_written_as_one_column(enrich
     assert done["postcode"].to_pylist() == ["NG1 1AA", "a", "b", "NG7 2UH"]
     assert done["imd_decile"].to_pylist() == [3, None, None, 7]
     assert pa.types.is_dictionary(done.schema.field("postcode").type)
+
+
+def test_a_whole_number_among_fractions_is_written_with_all_its_digits(enricher: Enricher) -> None:
+    sink = io.BytesIO()
+    table = pa.table({"postcode": ["NG1 1AA"] * 4, "id": [12345678901.0, None, 1.5, float("nan")]})
+    lines = written(table, CsvWriter(sink), Plan(enricher), sink).splitlines()
+    assert [line.split(",")[1] for line in lines] == ["id", "12345678901", "", "1.5", "nan"]
