@@ -128,6 +128,8 @@ def enrich(
     if count and waiting_list is not None:
         raise FileProblemError("A file holds contacts or a waiting list: give --count or --waiting-list.")
     check_apart(summary, source, target, aside)
+    if summary == files.STREAM:
+        raise FileProblemError("The summary stands on the screen already: name a file for it.")
     settings = read_settings()
     enricher = open_enricher(settings)
     told = Summary(enricher)
@@ -152,6 +154,7 @@ def enrich(
             plan.observers = [told, *run.observers]
         stack.enter_context(progress(plan))
         stack.enter_context(ended_cleanly())
+        apart = stack.enter_context(files.writing(summary, source, overwrite=overwrite)) if summary else None
         try:
             ragged = files.enrich_file(
                 source,
@@ -167,15 +170,15 @@ def enrich(
                 counts.tell(run)
                 err.print(f"This is counted, though {target} was not made: {counts.AGAIN}", markup=False)
             raise
+        text = told.text(Rule(settings.suppress_up_to, settings.least_denominator), today(), exact=exact)
+        if apart:
+            apart.write(text.encode())
     err.print(f"Rows answered: {plan.rows:,}.", markup=False)
     if ragged.records:
         err.print(f"Lines set aside in {aside}, without an answer: {ragged.records:,}.", markup=False)
     if run:
         counts.tell(run)
-    text = told.text(Rule(settings.suppress_up_to, settings.least_denominator), today(), exact=exact)
     err.print(f"\n{text}", markup=False)
-    if summary:
-        summary.write_text(text, "utf-8")
 
 
 def _first_line(source: Path, told: str | None, *, has_header: bool) -> int:
@@ -203,16 +206,19 @@ def open_enricher(settings: Settings) -> Enricher:
 
 @contextmanager
 def ended_cleanly() -> Iterator[None]:
-    """Let the end that an operator or a scheduler asks for remove what was half written."""
+    """Let the end that an operator, a scheduler or a closed terminal asks for remove what was half written."""
 
     def stop(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    # A hang-up that `nohup` has told us to ignore stays ignored.
+    asked = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) != signal.SIG_IGN]
+    before = {sent: signal.signal(sent, stop) for sent in asked}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for sent, handler in before.items():
+            signal.signal(sent, handler)
 
 
 @contextmanager

@@ -43,6 +43,8 @@ _WIDE: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_LONGEST_MARK: Final = 4
+_STATEFUL: Final = ("utf-7", "hz", "iso2022", "punycode", "unicode-escape", "raw-unicode-escape")
 _LOOKED_AT: Final = 2**20  # bytes, for the encoding
 
 Bytes = npt.NDArray[np.uint8]
@@ -130,7 +132,9 @@ def enrich_delimited(
     put another one in its place. They go to `aside`, as they are; without it the first of them ends the run, once all
     are known. An empty line stays as it is, and is no record, unless there is but one column.
     """
-    source, sink, encoding = _widened(source, sink, plan)
+    source, recoded, encoding = _widened(source, plan)
+    if recoded is not None:
+        sink, aside = _encoded(sink, recoded), _encoded(aside, recoded)
     reader = _Reader(source, piece)
     heading = _heading(reader, plan, encoding)
     writer = _Writer(heading, plan, sets_aside=aside is not None, writes=sink is not None)
@@ -163,7 +167,9 @@ def read_delimited(
     The last of what is returned tells which records were set aside, once all batches were taken. FileProblemError as of
     `enrich_delimited`.
     """
-    source, _, encoding = _widened(source, None, plan)
+    source, recoded, encoding = _widened(source, plan)
+    if recoded is not None:
+        aside = _encoded(aside, recoded)
     reader = _Reader(source, piece)
     heading = _heading(reader, plan, encoding)
     ragged = Ragged(0, [])
@@ -235,11 +241,13 @@ def _heading(reader: "_Reader", plan: Plan, encoding: str | None) -> Heading:
         raise FileProblemError("The file is empty.")
     encoding = encoding or _encoding_of(start[:_LOOKED_AT])
     lead = b""
-    delimiter = plan.delimiter.encode("utf-8", "replace") if plan.delimiter is not None else b""
-    if plan.delimiter is not None and (len(delimiter) != 1 or delimiter.isalnum() or delimiter in b'"\r\n \0'):
-        raise FileProblemError("The delimiter must be one character, no letter, digit, blank or quotation mark.")
+    delimiter = plan.delimiter.encode("utf-8", "replace") if plan.delimiter is not None else None
     if excel := _SEP_LINE.match(start):
-        lead, delimiter = reader.take(excel.end()), delimiter or excel[1]
+        lead, delimiter = reader.take(excel.end()), excel[1] if delimiter is None else delimiter
+    # None that stands in a name or a value that is added.
+    if delimiter is not None and (len(delimiter) != 1 or delimiter.isalnum() or delimiter in b'"\r\n _\0'):
+        raise FileProblemError("The delimiter must be one character, no letter, digit, blank, _ or quotation mark.")
+    delimiter = delimiter or b""
     first = reader.first_record(delimiter)
     if b"\0" in first:
         raise FileProblemError("The first line holds NUL bytes: say --encoding utf-16-le or utf-16-be if it is that.")
@@ -405,8 +413,14 @@ def scan(piece: Piece, delimiter: int, width: int) -> Rows:
         buffer = np.append(buffer, np.uint8(_LF))
     found, is_end = _separators(buffer, delimiter, piece.quotes)
     none = np.zeros(0, np.int64)
+    lone = _lone_returns(buffer, piece.quotes) if width == 1 and b"\r" in piece.data else none
     count = len(found) // width
-    if len(found) == count * width and is_end[width - 1 :: width].all() and int(np.count_nonzero(is_end)) == count:
+    if (
+        not len(lone)
+        and len(found) == count * width
+        and is_end[width - 1 :: width].all()
+        and int(np.count_nonzero(is_end)) == count
+    ):
         ends = found[width - 1 :: width]
         starts = np.empty(count, np.int64)
         starts[:1], starts[1:] = 0, ends[:-1] + 1
@@ -420,6 +434,7 @@ def scan(piece: Piece, delimiter: int, width: int) -> Rows:
     starts[:1], starts[1:] = 0, stops[:-1]
     ends = _without_cr(buffer, starts, stops - 1)
     even = which - first + 1 == width
+    even[np.searchsorted(found[which], lone)] = False
     blank = (ends == starts) & (width > 1)
     ragged = np.flatnonzero(~even & ~blank)
     return Rows(buffer, starts[even], ends[even], found, first[even], starts[ragged], stops[ragged], width)
@@ -443,6 +458,16 @@ def _separators(buffer: Bytes, delimiter: int, quotes: Places | None) -> tuple[P
     odd = np.cumsum(marked, dtype=np.uint8) & 1  # the marks so far; that it wraps round changes nothing
     found = found[(odd == 0) & ~marked]
     return found, buffer.take(found) == _LF
+
+
+def _lone_returns(buffer: Bytes, quotes: Places | None) -> Places:
+    """Carriage returns that end no line here, as they would on an old Mac: two of its rows of one field are not one."""
+    found = np.flatnonzero(buffer == _CR)
+    after = buffer.take(found + 1, mode="clip")
+    lone = (after != _LF) & (after != _CR)
+    if quotes is not None:
+        lone &= np.searchsorted(quotes, found) % 2 == 0
+    return np.compress(lone, found)
 
 
 def _without_cr(buffer: Bytes, starts: Places, ends: Places) -> Places:
@@ -469,6 +494,8 @@ class _Writer:
         lead = self._heading.lead
         if not self._has_header:
             return lead
+        if any(sign in self._wanted.prefix for sign in (chr(self._mark[0]), '"', "\r", "\n")):
+            raise FileProblemError("What --prefix puts before the names must not hold a delimiter, quote or line end.")
         bare = lead.rstrip(b"\r\n")
         added = self._mark.join(name.encode(self._heading.encoding, "replace") for name in self._wanted.types())
         return bare + self._mark + added + lead[len(bare) :]
@@ -549,7 +576,8 @@ def _parted(piece: Piece, rows: Rows, delimiter: int) -> tuple[Piece, bytes]:
         at = stop
     data = b"".join([*kept, piece.data[at:]])
     quotes = quoting(np.frombuffer(data, np.uint8), delimiter) if b'"' in data else None
-    return Piece(data, quotes, data.endswith(b"\n")), b"".join(aside)
+    # Where nothing is left there is no record to be ended either.
+    return Piece(data, quotes, not data or data.endswith(b"\n")), b"".join(aside)
 
 
 def _texts(rows: Rows, heading: Heading, name: str) -> pa.Array:
@@ -586,16 +614,26 @@ def _utf8(column: pa.Array) -> pa.Array | None:
 # ------------------------------------------------------------------------------ other encodings
 
 
-def _widened(source: BinaryIO, sink: BinaryIO | None, plan: Plan) -> tuple[BinaryIO, BinaryIO | None, str | None]:
-    """Source and sink as bytes in which an ASCII letter is one byte and no part of another, and their encoding."""
-    start = source.read(4)
+def _widened(source: BinaryIO, plan: Plan) -> tuple[BinaryIO, str | None, str | None]:
+    """The source as bytes in which an ASCII letter is one byte and no part of another.
+
+    Beside it the encoding that it was put from into UTF-8, None where it is as it was; and the one it is in, None where
+    that is to be found out.
+    """
+    start = b""
+    while len(start) < _LONGEST_MARK and (part := source.read(_LONGEST_MARK - len(start))):
+        start += part
     wide = next((name for mark, name in _WIDE if start.startswith(mark)), None)
     told = plan.encoding
     if told is not None:
         try:
             told = codecs.lookup(told).name
-        except LookupError:
-            raise FileProblemError("The encoding is not known: say utf-8, cp1252, utf-16-le or another.") from None
+            # A letter of the first is not the same bytes everywhere; what fails in other ways encodes no text.
+            is_text = not told.startswith(_STATEFUL) and "a".encode(told, "replace").decode(told, "replace") == "a"
+        except (LookupError, ValueError):
+            is_text = False
+        if not is_text:
+            raise FileProblemError("The encoding is not known: say utf-8, cp1252, utf-16-le or another.")
     if told in ("utf-16", "utf-32"):  # these begin with a mark, or are as Windows writes them
         told = wide or f"{told}-le"
     if told == "utf-8-sig":
@@ -603,9 +641,12 @@ def _widened(source: BinaryIO, sink: BinaryIO | None, plan: Plan) -> tuple[Binar
     encoding = wide or told
     pushed = cast("BinaryIO", _Pushed(start, source))
     if encoding is None or _is_transparent(encoding):
-        return pushed, sink, encoding
-    recoded = cast("BinaryIO", _Recoding(pushed, encoding))
-    return recoded, None if sink is None else cast("BinaryIO", _Encoding(sink, encoding)), "utf-8"
+        return pushed, None, encoding
+    return cast("BinaryIO", _Recoding(pushed, encoding)), encoding, "utf-8"
+
+
+def _encoded(sink: BinaryIO | None, encoding: str) -> BinaryIO | None:
+    return None if sink is None else cast("BinaryIO", _Encoding(sink, encoding))
 
 
 def _is_transparent(encoding: str) -> bool:
@@ -641,14 +682,18 @@ class _Recoding:
     def read(self, size: int) -> bytes:
         text = ""
         while not text:
+            held = self._decoder.getstate()[0]
             raw = self._source.read(size)
             try:
                 text = self._decoder.decode(raw, final=not raw)
-            except UnicodeDecodeError:
+                again = text.encode(self._encoding)
+            except UnicodeError:
                 raise FileProblemError(f"The file is not in {self._encoding}: say which it is by --encoding.") from None
+            if again + self._decoder.getstate()[0] != held + raw:  # two ways to write a letter: one would be lost
+                raise FileProblemError(f"The file cannot be kept as it is in {self._encoding}: save it as UTF-8.")
             if not raw:
                 break
-        return text.encode("utf-8", "surrogatepass")
+        return text.encode()
 
 
 class _Encoding:
@@ -658,5 +703,4 @@ class _Encoding:
         self._sink, self._encoding = sink, encoding
 
     def write(self, data: pa.Buffer | bytes) -> int:
-        text = bytes(data).decode("utf-8", "surrogatepass")
-        return self._sink.write(text.encode(self._encoding, "surrogatepass"))
+        return self._sink.write(bytes(data).decode().encode(self._encoding))

@@ -49,12 +49,14 @@ def enrich_file(
     written = _format_to_write(target, found)
     if aside and found.name not in _DELIMITED:
         raise FileProblemError("Only lines of delimited text can be set aside.")
+    if aside == STREAM:
+        raise FileProblemError("Lines cannot be set aside on standard output: name a file.")
     with ExitStack() as stack:
         # The outermost first: a full disk is told as such whatever else ends because of it.
         stack.enter_context(_plainly())
-        opened = stack.enter_context(_reading(source, plan, found))
-        sink = stack.enter_context(_writing(target, source, written, overwrite=overwrite)) if target else None
-        apart = stack.enter_context(_writing(aside, source, _TEXT, overwrite=overwrite)) if aside else None
+        opened, is_as_it_was = stack.enter_context(_reading(source, plan, found))
+        sink = stack.enter_context(writing(target, source, written, overwrite=overwrite)) if target else None
+        apart = stack.enter_context(writing(aside, source, _TEXT, overwrite=overwrite)) if aside else None
         if found.name in _DELIMITED and (written is None or written.name == found.name):
             ragged = enrich_delimited(opened, sink, plan, aside=apart)
         elif found.name == "ndjson" and (written is None or written.name == "ndjson"):
@@ -62,6 +64,8 @@ def enrich_file(
             enrich_ndjson(opened, sink, plan)
         else:
             ragged = _convert(opened, found, sink, written, target, plan, apart)
+        if not is_as_it_was():
+            raise FileProblemError("The file was changed while it was read: answer it again once it stays as it is.")
         before_it_counts()
     return ragged
 
@@ -97,6 +101,8 @@ def _convert(
     elif found.name == "excel":
         table = tables.read_excel(source, plan)
     elif found.name == "ndjson":
+        if not source.seekable():
+            raise FileProblemError("NDJSON from a stream can only be written as NDJSON: name the file.")
         table = tables.read_ndjson(source)
     else:
         schema, batches, ragged = read_delimited(source, plan, aside=aside)
@@ -134,11 +140,12 @@ def _plainly() -> Iterator[None]:
 
 
 @contextmanager
-def _reading(source: Path, plan: Plan, found: FileFormat) -> Iterator[BinaryIO]:
+def _reading(source: Path, plan: Plan, found: FileFormat) -> Iterator[tuple[BinaryIO, Callable[[], bool]]]:
+    """What to read, and what tells at the end whether nobody wrote to it meanwhile."""
     if source == STREAM:
         if found.name not in ("csv", "tsv", "ndjson"):
             raise FileProblemError("Parquet files and workbooks cannot be read from a stream: name the file.")
-        yield sys.stdin.buffer
+        yield _standard(sys.stdin), lambda: True
         return
     if source.is_dir():
         raise FileProblemError(f"{source} is a folder.")
@@ -147,26 +154,45 @@ def _reading(source: Path, plan: Plan, found: FileFormat) -> Iterator[BinaryIO]:
             plan.whole, plan.position = os.fstat(raw.fileno()).st_size, raw.tell
             check_head(raw.read(HEAD), found)
             raw.seek(0)
+        elif found.name not in _DELIMITED and found.name != "ndjson":
+            raise FileProblemError("Parquet files and workbooks cannot be read from a stream: name the file.")
+        before = _state(raw)
+        is_as_it_was: Callable[[], bool] = lambda: _state(raw) == before  # noqa: E731
         if found.gzip:
             with gzip.open(raw) as opened:
-                yield cast("BinaryIO", opened)
+                yield cast("BinaryIO", opened), is_as_it_was
         else:
-            yield cast("BinaryIO", raw)
+            yield cast("BinaryIO", raw), is_as_it_was
+
+
+def _state(raw: Any) -> tuple[int, int] | None:
+    """What changes with every write to a file; None of a pipe, where nothing is read twice."""
+    found = os.fstat(raw.fileno())
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def _standard(stream: Any) -> BinaryIO:
+    if stream is None:
+        raise FileProblemError("Standard input or output is closed: name a file.")
+    return cast("BinaryIO", stream.buffer)
 
 
 # ------------------------------------------------------------------------------------------ writing
 
 
 @contextmanager
-def _writing(target: Path, source: Path, written: FileFormat | None, *, overwrite: bool) -> Iterator[BinaryIO]:
+def writing(target: Path, source: Path, written: FileFormat | None = None, *, overwrite: bool) -> Iterator[BinaryIO]:
     """Where to write; the target is made of it when the block ends well, and there is no trace of it otherwise."""
     if target == STREAM:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        stdout = _standard(sys.stdout)
+        yield stdout
+        stdout.flush()
         return
     _check_target(target, source, overwrite=overwrite)
     # In the same folder, since only there renaming is one step.
     part = target.with_name(f".{target.name}.part")
+    if source != STREAM and part.exists() and part.samefile(source):
+        raise FileProblemError("This would be overwritten while it is read: give it, or the answer, another name.")
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         _claim(descriptor, part, target)
@@ -196,6 +222,8 @@ def _check_target(target: Path, source: Path, *, overwrite: bool) -> None:
         raise FileProblemError(f"{target} is a folder: name a file in it.")
     if not target.parent.is_dir():
         raise FileProblemError(f"There is no folder {target.parent}.")
+    if target.is_symlink() and not (target.exists() and source.exists() and target.samefile(source)):
+        raise FileProblemError(f"{target} is a link: name the file itself, or - for standard output.")
     if target.exists():
         if source != STREAM and source.exists() and target.samefile(source):
             raise FileProblemError("A file cannot be answered into itself: name another for the answer.")
@@ -213,7 +241,7 @@ def _claim(descriptor: int, part: Path, target: Path) -> None:
     except (BlockingIOError, FileNotFoundError):
         is_ours = False
     if not is_ours:
-        raise FileProblemError(f"{target} is being written by another run.")
+        raise FileProblemError(f"{target} is being written already: by another run, or it is named twice.")
     os.ftruncate(descriptor, 0)
 
 
@@ -225,7 +253,13 @@ def _name(part: Path, target: Path, *, overwrite: bool) -> None:
             target.hardlink_to(part)  # unlike renaming, it replaces nothing that came meanwhile
         except FileExistsError:
             raise FileProblemError(f"{target} was made by somebody else meanwhile.") from None
-        part.unlink()
+        except OSError as error:
+            # Shares of Windows and memory sticks know no links. Nothing better is left than to look first.
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS) or os.path.lexists(target):
+                raise
+            part.rename(target)
+        else:
+            part.unlink()
     _sync_folder(target.parent)
 
 

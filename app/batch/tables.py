@@ -342,9 +342,13 @@ class NdjsonWriter:
         """FileProblemError where two columns have one name, or a column holds bytes."""
         del plan
         _check_plain(schema)
-        twice = [name for name, count in Counter(schema.names).items() if count > 1]
-        if twice:
-            raise FileProblemError(f"Two columns are called {twice[0]}, and an object has each member once.")
+        first: dict[str, int] = {}
+        for place, name in enumerate(schema.names, start=1):
+            # By number: of a file without a heading, its first row would stand here.
+            if first.setdefault(name, place) != place:
+                raise FileProblemError(
+                    f"Columns {first[name]:,} and {place:,} have the same name, and an object has each member once."
+                )
         self._names = schema.names
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -413,7 +417,11 @@ def _plain_values(column: pa.Array, *, in_json: bool = False) -> list[Any]:
         if in_json:
             return list(values)
         return [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in values]
-    return list((column if _is_text(kind) else column.cast(pa.string())).to_pylist())
+    texts = list((column if _is_text(kind) else column.cast(pa.string())).to_pylist())
+    if pa.types.is_floating(kind):  # a number of a patient's must not become 1.2345678901e+10
+        figures = zip(texts, column.to_pylist(), strict=True)
+        return [str(int(n)) if n is not None and abs(n) < _WHOLE and n == int(n) else text for text, n in figures]
+    return texts
 
 
 # -------------------------------------------------------------------------------------------- Excel

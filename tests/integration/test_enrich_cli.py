@@ -286,7 +286,10 @@ def test_a_run_killed_half_way_leaves_no_answer_and_the_next_starts_clean(
     with _start(starter, tmp_path, "-", "out.csv") as process:
         _half_written(process, part)
         (tmp_path / "in.csv").write_text("postcode\nNG1 1AA\n", "utf-8")
-        assert refused(enrich("in.csv", "out.csv")) == "out.csv is being written by another run."
+        assert (
+            refused(enrich("in.csv", "out.csv"))
+            == "out.csv is being written already: by another run, or it is named twice."
+        )
         process.send_signal(signal.SIGKILL)
         process.wait(30)
         _close(process)
@@ -297,7 +300,7 @@ def test_a_run_killed_half_way_leaves_no_answer_and_the_next_starts_clean(
     assert only(tmp_path, "in.csv", "out.csv")
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_that_is_asked_to_stop_removes_what_it_wrote(starter: Path, tmp_path: Path, sent: signal.Signals) -> None:
     with _start(starter, tmp_path, "-", "out.csv") as process:
         _half_written(process, tmp_path / ".out.csv.part")
@@ -326,7 +329,10 @@ def test_the_part_of_another_run_is_not_touched_while_that_is_alive(
         fcntl.flock(held, fcntl.LOCK_EX)
         held.write(b"another's")
         held.flush()
-        assert refused(enrich("in.csv", "out.csv")) == "out.csv is being written by another run."
+        assert (
+            refused(enrich("in.csv", "out.csv"))
+            == "out.csv is being written already: by another run, or it is named twice."
+        )
     assert (tmp_path / ".out.csv.part").read_bytes() == b"another's"
 
 
@@ -372,3 +378,111 @@ def test_what_is_wrong_with_a_format_is_said_in_a_sentence(
     (tmp_path / "in.ndjson").write_text('{"postcode":"NG1 1AA"}\n{"postcode":\n', "utf-8")
     assert refused(enrich(*arguments)).startswith(sentence)
     assert only(tmp_path, "in.csv", "in.dat", "in.parquet", "in.ndjson")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--prefix", "a,b"], "What --prefix puts before the names must not hold a delimiter, quote or line end."),
+        (["--prefix", "a\n"], "What --prefix puts before the names must not hold a delimiter, quote or line end."),
+        (["--delimiter", "_"], "The delimiter must be one character, no letter, digit, blank, _ or quotation mark."),
+        (["--encoding", "rot13"], "The encoding is not known: say utf-8, cp1252, utf-16-le or another."),
+        (["--encoding", "idna"], "The encoding is not known: say utf-8, cp1252, utf-16-le or another."),
+        (["--encoding", "utf-7"], "The encoding is not known: say utf-8, cp1252, utf-16-le or another."),
+        (["--summary", "in.csv", "--overwrite"], "A file cannot be answered into itself: name another for the answer."),
+        (["--summary", "out.csv"], "out.csv is being written already: by another run, or it is named twice."),
+        (["--summary", "no/where"], "There is no folder no."),
+        (["--summary", "-"], "The summary stands on the screen already: name a file for it."),
+        (["--aside", "-"], "Lines cannot be set aside on standard output: name a file."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_options_that_would_damage_a_file_are_refused_before_one_is_written(
+    options: list[str], sentence: str, enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_bytes(b"postcode,n\nNG1 1AA,1\n")
+    assert refused(enrich("in.csv", "out.csv", *options)) == sentence
+    assert (tmp_path / "in.csv").read_bytes() == b"postcode,n\nNG1 1AA,1\n"
+    assert only(tmp_path, "in.csv")
+
+
+def test_a_delimiter_that_a_file_names_itself_is_held_to_the_same_rule(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_bytes(b"sep=_\nid_postcode\n1_NG1 1AA\n")
+    assert refused(enrich("in.csv", "out.csv")).startswith("The delimiter must be one character")
+    assert only(tmp_path, "in.csv")
+
+
+def test_a_summary_is_not_replaced_unless_told(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_bytes(b"postcode\nNG1 1AA\n")
+    (tmp_path / "s.txt").write_bytes(b"something else")
+    assert refused(enrich("in.csv", "out.csv", "--summary", "s.txt")).startswith("s.txt is there already")
+    assert (tmp_path / "s.txt").read_bytes() == b"something else"
+    assert only(tmp_path, "in.csv", "s.txt")
+
+
+def test_a_link_is_never_replaced_by_a_file(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_bytes(b"postcode\nNG1 1AA\n")
+    (tmp_path / "link.csv").symlink_to("elsewhere.csv")
+    for more in ([], ["--overwrite"]):
+        assert refused(enrich("in.csv", "link.csv", *more)).startswith("link.csv is a link: name the file itself")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert only(tmp_path, "in.csv", "link.csv")
+
+
+def test_a_part_of_an_earlier_run_is_no_source_of_the_same_answer(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / ".out.csv.part").write_bytes(b"postcode\nNG1 1AA\n")
+    refusal = refused(enrich(".out.csv.part", "out.csv", "--format", "csv"))
+    assert refusal.startswith("This would be overwritten while it is read")
+    assert (tmp_path / ".out.csv.part").read_bytes() == b"postcode\nNG1 1AA\n"
+    assert only(tmp_path, ".out.csv.part")
+
+
+def test_a_named_pipe_is_read_as_it_comes(starter: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    # The mark of UTF-16 comes in two parts.
+    shell = r"(printf '\377'; sleep 0.1; printf '\376p\0o\0s\0t\0c\0o\0d\0e\0\n\0') > pipe.csv"
+    writer = subprocess.Popen(["sh", "-c", shell], cwd=tmp_path)
+    run = imdlens("enrich", "pipe.csv", "out.csv", cwd=tmp_path, IMDLENS_DATA_DIR=str(starter))
+    assert writer.wait() == 0
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "out.csv").read_bytes().decode("utf-16").split(",")[:2] == ["postcode", "postcode_status"]
+
+
+def test_standard_streams_that_are_closed_end_in_a_sentence(starter: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b"postcode\nNG1 1AA\n")
+    for shell in ("in.csv - >&-", "- out.csv <&-"):
+        run = subprocess.run(
+            ["sh", "-c", f'"{sys.executable}" -m app.cli enrich {shell}'],
+            cwd=tmp_path,
+            env={**os.environ, "IMDLENS_DATA_DIR": str(starter), "PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert refused(run) == "Standard input or output is closed: name a file."
+
+
+def test_lines_set_aside_keep_the_encoding_of_the_file(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_bytes("postcode,n\nNG1 1AA,é\né\n".encode("utf-16"))
+    assert enrich("in.csv", "out.csv", "--aside", "apart.csv").returncode == 0
+    assert (tmp_path / "apart.csv").read_bytes() == "postcode,n\né\n".encode("utf-16")
+
+
+def test_no_row_is_made_up_where_all_are_set_aside_nor_lost_between_two_kinds_of_line_end(
+    enrich: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_bytes(b"postcode\nNG1 1AA,x\nNG1 1AA\rM1 1AE\n")
+    assert refused(enrich("in.csv", "out.csv")).startswith("Lines 2, 3 do not have 1 fields")
+    assert enrich("in.csv", "out.csv", "--aside", "apart.csv").returncode == 0
+    assert (tmp_path / "out.csv").read_bytes() == f"postcode,{ADDED}\n".encode()
+    assert (tmp_path / "apart.csv").read_bytes() == (tmp_path / "in.csv").read_bytes()

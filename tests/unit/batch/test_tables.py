@@ -400,7 +400,7 @@ def test_ndjson_is_written_with_a_member_for_each_column(enricher: Enricher) -> 
     assert (lines[0]["money"], lines[0]["day"], lines[0]["list"]) == ("1.10", "1899-01-01", [1, 2])
     assert (lines[1]["list"], lines[2]["half"]) == (None, None)
     twice = pa.table([pa.array(["NG1 1AA"]), pa.array([1]), pa.array([2])], names=["postcode", "x", "x"])
-    with pytest.raises(FileProblemError, match="Two columns are called x"):
+    with pytest.raises(FileProblemError, match="Columns 2 and 3 have the same name"):
         written(twice, NdjsonWriter(sink), Plan(enricher), sink)
 
 
@@ -432,3 +432,10 @@ def test_batches_with_dictionaries_of_their_own_are_written_as_one_column(enrich
     assert done["postcode"].to_pylist() == ["NG1 1AA", "a", "b", "NG7 2UH"]
     assert done["imd_decile"].to_pylist() == [3, None, None, 7]
     assert pa.types.is_dictionary(done.schema.field("postcode").type)
+
+
+def test_a_whole_number_among_fractions_is_written_with_all_its_digits(enricher: Enricher) -> None:
+    sink = io.BytesIO()
+    table = pa.table({"postcode": ["NG1 1AA"] * 4, "id": [12345678901.0, None, 1.5, float("nan")]})
+    lines = written(table, CsvWriter(sink), Plan(enricher), sink).splitlines()
+    assert [line.split(",")[1] for line in lines] == ["id", "12345678901", "", "1.5", "nan"]
