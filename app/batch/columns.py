@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from app.batch.arrays import of_numbers, of_values
 from app.enrichment import Question, Rules, Standing, enrich
 from app.lookup import postcode
 from app.lookup.deprivation import DOMAINS, Core20Reason, Country, Status
@@ -103,6 +104,7 @@ class Enricher:
         """Every answer given so far, by number; it only grows."""
         self._number = np.full(len(STATUSES) * index.profile_count, -1, np.int32)  # by status and profile
         self._spelling: dict[bytes, int] = {}  # of special postcodes that may name a country
+        self._countries: dict[tuple[str, str | None], int] = {}
         self._same: dict[tuple[Any, ...], int] = {}
         self._growing = threading.Lock()
         self._codes: dict[str, pa.Array] = {}
@@ -120,8 +122,8 @@ class Enricher:
         if (number < 0).any():
             self._learn(column, key)
             number = self._number.take(key)
-        for row in np.flatnonzero(_NAMES_A_COUNTRY.take(status)):
-            number[row] = self._special(column, row)
+        if len(special := np.flatnonzero(_NAMES_A_COUNTRY.take(status))):
+            number[special] = self._specials(column, special)
         return Answers(number, area)
 
     def _withhold(self, column: TextColumn, status: npt.NDArray[np.uint8], area: Areas) -> None:
@@ -139,15 +141,24 @@ class Enricher:
                 if self._number[group] < 0:
                     self._number[group] = self._ask(column, row)
 
-    def _special(self, column: TextColumn, row: np.intp) -> int:
-        (text,) = column.values(np.array([row]))
-        number = self._spelling.get(text)
-        if number is None:
+    def _specials(self, column: TextColumn, rows: npt.NDArray[np.intp]) -> list[int]:
+        """Numbers of special postcodes, each spelling asked for once."""
+        known, texts = self._spelling, column.values(rows)
+        if new := {text: row for text, row in zip(texts, rows, strict=True) if text not in known}:
             with self._growing:
-                if len(self._spelling) >= _MOST_SPELLINGS:
-                    self._spelling.clear()
-                number = self._spelling[text] = self._ask(column, row)
-        return number
+                learnt = {text: self._of_country(column, text, row) for text, row in new.items()}
+                # Made anew rather than added to: another thread may be reading it.
+                kept = self._spelling if len(self._spelling) + len(learnt) <= _MOST_SPELLINGS else {}
+                self._spelling = kept | learnt
+            known = known | learnt
+        return [known[text] for text in texts]
+
+    def _of_country(self, column: TextColumn, text: bytes, row: np.intp) -> int:
+        """The number of a special postcode's answer, which follows from its kind and its country."""
+        read = postcode.parse(text.decode("utf-8", "replace"))
+        if (read.kind, read.country) not in self._countries:
+            self._countries[read.kind, read.country] = self._ask(column, row)
+        return self._countries[read.kind, read.country]
 
     def _ask(self, column: TextColumn, row: np.intp) -> int:
         """The number of what `enrich` answers for a row."""
@@ -173,14 +184,14 @@ class Enricher:
 
     def columns(self, answers: Answers, wanted: Wanted) -> pa.RecordBatch:
         """Answers as the columns of `wanted.schema()`, a row for each."""
-        number, area = pa.array(answers.number), answers.area
+        number, area = of_numbers(answers.number), answers.area
         known = list(self.answers)  # other threads may add to it
-        arrays = [pa.array([answer[i] for answer in known], kind).take(number) for i, kind in enumerate(CORE.values())]
+        arrays = [of_values([answer[i] for answer in known], kind).take(number) for i, kind in enumerate(CORE.values())]
         if wanted.domains:
             rows = self.index.domain_rows(area, self.rules.core20_edition)
-            arrays += [pa.array(rows[:, i].astype(np.int8), mask=rows[:, i] == 0) for i in range(len(DOMAINS))]
+            arrays += [of_numbers(rows[:, i].astype(np.int8), rows[:, i] != 0) for i in range(len(DOMAINS))]
         if wanted.area:
-            arrays += [self._code(kind).take(pa.array(area)) for kind in AREA_COLUMNS]
+            arrays += [self._code(kind).take(of_numbers(area)) for kind in AREA_COLUMNS]
         return pa.RecordBatch.from_arrays(arrays, schema=wanted.schema())
 
     def area_columns(self, wanted: Wanted) -> list[list[Any]]:
@@ -196,7 +207,7 @@ class Enricher:
 
     def _code(self, kind: str) -> pa.Array:
         if kind not in self._codes:
-            self._codes[kind] = pa.array(self.index.codes(kind), pa.string())
+            self._codes[kind] = of_values(self.index.codes(kind), pa.string())
         return self._codes[kind]
 
 

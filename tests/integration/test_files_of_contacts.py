@@ -284,7 +284,7 @@ def test_what_was_counted_is_said_where_the_answered_file_could_not_be_made(star
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--count", "--period", MONTH), "Say with --source whose contacts they are."),
+        (("--count", "--period", MONTH), "Say with --source whose contacts they are"),
         (("--count", "--source", "pas", "--period", MONTH, "--expected", "0"), "are for --waiting-list"),
         (("--waiting-list", MONTH, "--period", MONTH), "and no --period"),
         (("--waiting-list", MONTH, "--sex-column", "1"), "and no other"),
