@@ -231,7 +231,7 @@ def progress(plan: Plan) -> Iterator[None]:
         TextColumn("{task.fields[rate]:,.0f} a second"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=True, disable=not sys.stderr.isatty()) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("", total=None, rows=0, rate=0.0)
 
         def tell(done: Done) -> None:

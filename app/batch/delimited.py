@@ -34,6 +34,8 @@ LONGEST_RECORD: Final = 64 * 2**20
 """Bytes of a record, its line breaks included. A longer one is a quotation mark that was not closed, or no CSV."""
 RAGGED_NAMED: Final = 20
 
+_MOST_LINES: Final = 200_000  # of a piece, nearly
+
 _WORKERS: Final = min(4, os.cpu_count() or 1)
 _CANDIDATES: Final = b",;\t|"
 _QUOTE, _LF, _CR = b'"\n\r'
@@ -339,10 +341,13 @@ class _Reader:
         while self._held:
             self._check_length()
             quotes = self._quotes(delimiter)
-            end = self._held.rfind(b"\n")
-            while end >= 0 and quotes is not None and np.searchsorted(quotes, end) % 2:
-                end = self._held.rfind(b"\n", 0, end)
-            if self._at_end:
+            # Lines of a byte or two would make millions of records of one piece, and gigabytes of their places.
+            lines = _line_ends(self._held)
+            end = self._end(quotes, len(self._held) * _MOST_LINES // lines) if lines > _MOST_LINES else -1
+            is_part = end >= 0
+            if not is_part:
+                end = self._end(quotes, len(self._held))
+            if self._at_end and not is_part:
                 if quotes is not None and len(quotes) % 2:
                     line = self._line + self._held.count(b"\n", 0, int(quotes[-1]))
                     raise FileProblemError(f"Line {line:,}: a quotation mark is opened and never closed.")
@@ -356,7 +361,15 @@ class _Reader:
                 yield Piece(data, quotes, data.endswith(b"\n"))
             # A record that is longer than a piece is read in larger and larger steps, or it would be searched for
             # its end again and again.
-            self._more(max(self._size - len(self._held), min(len(self._held), LONGEST_RECORD), self._size // 8))
+            if not is_part:
+                self._more(max(self._size - len(self._held), min(len(self._held), LONGEST_RECORD), self._size // 8))
+
+    def _end(self, quotes: Places | None, before: int) -> int:
+        """Where the last record ends that ends before this place; -1 where none does."""
+        end = self._held.rfind(b"\n", 0, before)
+        while end >= 0 and quotes is not None and np.searchsorted(quotes, end) % 2:
+            end = self._held.rfind(b"\n", 0, end)
+        return end
 
     def _check_length(self) -> None:
         if len(self._held) > LONGEST_RECORD:

@@ -215,3 +215,11 @@ def test_domains_and_areas_are_those_of_each_row(enricher: Enricher, index: Inde
         domains = [d or None for d in answer.domains or [None] * 7]
         codes = answer.area[:4] if answer.area else (None,) * 4
         assert line.split(",")[8:] == [written(value).decode() for value in [*domains, *codes]]
+
+
+def test_a_piece_of_very_short_lines_is_cut_into_several(enricher: Enricher, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b"pcds\n" + b"\n" * 500 + b'"a\nb"\n' + b"x\n" * 500 + b"NG1 1AA"
+    whole = answered(data, enricher, 2**20, delimiter=",")
+    monkeypatch.setattr("app.batch.delimited._MOST_LINES", 7)
+    assert answered(data, enricher, 2**20, delimiter=",") == whole
+    assert len(whole.splitlines()) == 1004
