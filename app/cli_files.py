@@ -173,7 +173,7 @@ def enrich(
         text = told.text(Rule(settings.suppress_up_to, settings.least_denominator), today(), exact=exact)
         if apart:
             apart.write(text.encode())
-    err.print(f"Rows answered: {plan.rows:,}.", markup=False)
+    err.print(f"Rows answered: {plan.rows:,}. That is exact: leave it out of what is shared.", markup=False)
     if ragged.records:
         err.print(f"Lines set aside in {aside}, without an answer: {ragged.records:,}.", markup=False)
     if run:
