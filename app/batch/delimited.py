@@ -81,7 +81,7 @@ class Heading:
 class Piece(NamedTuple):
     """Some whole records; each ends with a line end, but for the last of a file."""
 
-    data: bytes
+    data: bytes | memoryview
     quotes: Places | None  # where quoting begins and ends, in turn; None where there is none
     ended: bool  # whether its last record has a line end
 
@@ -119,7 +119,7 @@ class _Answered:
     rows: Rows
     ragged: Rows  # the same, and those of another width
     answers: Answers
-    text: list[pa.Buffer | bytes]
+    text: list[pa.Buffer | bytes | memoryview]
     aside: bytes
     lines: int
 
@@ -294,7 +294,7 @@ class _Reader:
 
     def __init__(self, source: BinaryIO, size: int) -> None:
         self._source, self._size = source, size
-        self._held = b""
+        self._held = bytearray()
         self._line = 1
         self._at_end = False
         self.taken = 0
@@ -303,24 +303,36 @@ class _Reader:
     def begin(self) -> bytes:
         """The beginning of the file, which stays to be read."""
         self._more(max(self._size, _LOOKED_AT))
-        return self._held
+        return bytes(self._held)
 
     def take(self, length: int) -> bytes:
         """So many of the bytes that are held."""
-        taken, self._held = self._held[:length], self._held[length:]
+        taken = bytes(self._held[:length])
+        del self._held[:length]
         self._line += taken.count(b"\n")
         return taken
 
     def _more(self, size: int) -> None:
-        """Hold so many bytes more, fewer at the end of the file."""
-        parts = [self._held]
-        while size > 0 and not self._at_end:
-            part = self._source.read(size)
-            self._at_end = not part
-            self.taken += len(part)
-            parts.append(part)
-            size -= len(part)
-        self._held = b"".join(parts)
+        """Hold so many bytes more, fewer at the end of the file. They are read to where they stay."""
+        held = len(self._held)
+        grown = bytearray(held + size)
+        grown[:held] = self._held
+        with memoryview(grown) as room:
+            while held < len(grown) and not self._at_end:
+                read = self._into(room[held:])
+                self._at_end = not read
+                self.taken += read
+                held += read
+        del grown[held:]
+        self._held = grown
+
+    def _into(self, room: memoryview) -> int:
+        """Fill some of the room; how much is 0 at the end of the file alone."""
+        if hasattr(self._source, "readinto"):
+            return self._source.readinto(room) or 0
+        part = self._source.read(len(room))
+        room[: len(part)] = part
+        return len(part)
 
     def first_record(self, delimiter: bytes) -> bytes:
         """The first record with its line end, which stays to be read; all of a file without one."""
@@ -330,7 +342,7 @@ class _Reader:
             while end >= 0 and quotes is not None and np.searchsorted(quotes, end) % 2:
                 end = self._held.find(b"\n", end + 1)
             if end >= 0 or self._at_end:
-                return self._held[: end + 1] if end >= 0 else self._held
+                return bytes(self._held[: end + 1] if end >= 0 else self._held)
             self._check_length()
             self._more(self._size)
 
@@ -353,12 +365,12 @@ class _Reader:
                     raise FileProblemError(f"Line {line:,}: a quotation mark is opened and never closed.")
                 end = len(self._held) - 1
             if end >= 0:
-                data, self._held = self._held[: end + 1], self._held[end + 1 :]
+                data, self._held = memoryview(self._held)[: end + 1], self._held[end + 1 :]
                 self._line += _line_ends(data)
                 if quotes is not None:
                     quotes = quotes[: np.searchsorted(quotes, end, "right")]
                     quotes = quotes if len(quotes) else None
-                yield Piece(data, quotes, data.endswith(b"\n"))
+                yield Piece(data, quotes, data[-1] == _LF)
             # A record that is longer than a piece is read in larger and larger steps, or it would be searched for
             # its end again and again.
             if not is_part:
@@ -385,7 +397,7 @@ class _Reader:
         return quoting(np.frombuffer(self._held, np.uint8), delimiter)
 
 
-def _line_ends(data: bytes) -> int:
+def _line_ends(data: bytes | bytearray | memoryview) -> int:
     """How many there are: where lines are short, several times faster than to look for one after the other."""
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == _LF))
 
@@ -400,8 +412,8 @@ def quoting(buffer: Bytes, delimiter: int | None) -> Places:
     before = np.where(marks > 0, buffer.take(marks - 1, mode="clip"), _LF)
     after = np.where(marks + 1 < len(buffer), buffer.take(marks + 1, mode="clip"), _LF)
     edges = np.zeros(256, np.bool_)
-    edges[[_LF, _CR, *(_CANDIDATES if delimiter is None else (delimiter,))]] = True
-    opens, closes = edges[before], edges[after]
+    edges[[_LF, *(_CANDIDATES if delimiter is None else (delimiter,))]] = True
+    opens, closes = edges[before], edges[after] | (after == _CR)
     doubled = np.zeros(len(marks), np.bool_)  # the second of two in a row
     doubled[1:] = np.diff(marks) == 1
     begin, end = slice(0, None, 2), slice(1, None, 2)
@@ -433,7 +445,7 @@ def scan(piece: Piece, delimiter: int, width: int) -> Rows:
         buffer = np.append(buffer, np.uint8(_LF))
     found, is_end = _separators(buffer, delimiter, piece.quotes)
     none = np.zeros(0, np.int64)
-    lone = _lone_returns(buffer, piece.quotes) if width == 1 and b"\r" in piece.data else none
+    lone = _lone_returns(buffer, piece.quotes) if width == 1 else none
     count = len(found) // width
     if (
         not len(lone)
@@ -538,7 +550,7 @@ class _Writer:
                 answers.number[other], answers.area[other] = self._enricher.read(decoded)
         return answers
 
-    def _text(self, piece: Piece, rows: Rows, answers: Answers) -> list[pa.Buffer | bytes]:
+    def _text(self, piece: Piece, rows: Rows, answers: Answers) -> list[pa.Buffer | bytes | memoryview]:
         if not len(rows.starts):
             return [piece.data]
         # What is joined to each answer begins where the record before it ended: with that one's line end.
@@ -553,7 +565,7 @@ class _Writer:
         joined = pc.binary_join_element_wise(*parts, _NOTHING)
         # Chunked where it is longer than offsets of 32 bits reach.
         chunks = joined.chunks if isinstance(joined, pa.ChunkedArray) else [joined]
-        text: list[pa.Buffer | bytes] = []
+        text: list[pa.Buffer | bytes | memoryview] = []
         for chunk in chunks:
             _, bounds, data = chunk.buffers()
             first, last = np.frombuffer(bounds, np.int32)[[chunk.offset, chunk.offset + len(chunk)]].tolist()
@@ -686,6 +698,13 @@ class _Pushed:
             start, self._start = self._start, b""
             return start + self._source.read(max(size - len(start), 0))
         return self._source.read(size)
+
+    def readinto(self, room: memoryview) -> int:
+        if self._start or not hasattr(self._source, "readinto"):
+            part = self.read(len(room))
+            room[: len(part)] = part
+            return len(part)
+        return self._source.readinto(room) or 0
 
 
 class _Recoding:

@@ -142,6 +142,8 @@ def test_any_bytes_are_answered_as_one_byte_at_a_time_would_or_refused(
     )
 
     @given(nasty.map(b"".join), PIECES)
+    @example(b'\r",",,', 64)
+    @example(b'\r",,', 1)
     def check(data: bytes, piece: int) -> None:
         try:
             _, rest = answered(HEAD + b"\n" + data, enricher, piece, encoding="utf-8").split(b"\n", 1)
