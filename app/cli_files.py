@@ -127,7 +127,6 @@ def enrich(
         raise FileProblemError("These options are for counting: say --count or --waiting-list with them.")
     if count and waiting_list is not None:
         raise FileProblemError("A file holds contacts or a waiting list: give --count or --waiting-list.")
-    check_apart(summary, source, target, aside)
     if summary == files.STREAM:
         raise FileProblemError("The summary stands on the screen already: name a file for it.")
     settings = read_settings()
@@ -185,15 +184,6 @@ def _first_line(source: Path, told: str | None, *, has_header: bool) -> int:
     """The line of the first row, as an editor numbers them; of Parquet the number of the row."""
     found = format_of("-.csv" if source == files.STREAM else source, told)
     return 2 if has_header and found.name not in ("ndjson", "parquet") else 1
-
-
-def check_apart(report: Path | None, *others: Path | None) -> None:
-    """FileProblemError where a report would replace one of the files that it is about, or that are made beside it."""
-    for other in others:
-        if report is None or other is None or files.STREAM in (report, other):
-            continue
-        if report.resolve() == other.resolve() or (report.exists() and other.exists() and report.samefile(other)):
-            raise FileProblemError(f"{report} would be written over {other}: give it another name.")
 
 
 def open_enricher(settings: Settings) -> Enricher:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from app.batch.columns import Enricher, Wanted
-from app.batch.files import enrich_file
+from app.batch.files import STREAM, enrich_file
 from app.batch.plan import FileProblemError, Plan
 from app.batch.transition import EditionError, Transitions, check_editions
 from app.batch.transition_figures import TooFewRowsError, exact_report, shareable_report
@@ -21,7 +21,6 @@ from app.cli_files import (
     NoHeader,
     PostcodeColumn,
     Sheet,
-    check_apart,
     ended_cleanly,
     progress,
 )
@@ -95,8 +94,8 @@ def transition(
 
     Small counts are hidden, others rounded, and all audited against each other. Agree on one file and one report of it.
     """
-    check_apart(out, source, html)
-    check_apart(html, source)
+    _check_apart(out, source, html)
+    _check_apart(html, source)
     wish = Wish(first, second, specialty_column, rows_are, output, html is not None, exact)
     settings = read_settings()
     rules = read_rules(settings)
@@ -125,6 +124,15 @@ def transition(
         out.write_text(text, "utf-8", newline="")
     else:
         typer.echo(text, nl=False)
+
+
+def _check_apart(report: Path | None, *others: Path | None) -> None:
+    """FileProblemError where a report would replace one of the files that it is about, or that are made beside it."""
+    for other in others:
+        if report is None or other is None or STREAM in (report, other):
+            continue
+        if report.resolve() == other.resolve() or (report.exists() and other.exists() and report.samefile(other)):
+            raise FileProblemError(f"{report} would be written over {other}: give it another name.")
 
 
 def run_plan(source: Path, plan: Plan, told: str | None = None) -> None:

@@ -110,7 +110,7 @@ def test_columns_of_domains_and_areas_come_when_they_are_asked_for_with_names_of
         ("postcode,n\n".encode("utf-16-le"), [], "The first line holds NUL bytes: say --encoding utf-16-le"),
         ("postcode,näm\n".encode("cp1252"), ["--encoding", "utf-8"], "The first line is not in utf-8: say which it is"),
         (b"postcode\n", ["--encoding", "klingon"], "The encoding is not known: say utf-8, cp1252, utf-16-le or"),
-        (b"postcode\n", ["--delimiter", "a"], "The delimiter must be one character, no letter, digit, blank or"),
+        (b"postcode\n", ["--delimiter", "a"], "The delimiter must be one character, no letter, digit, blank, _ or"),
         (b"postcode\n" + b"x" * (65 * 2**20), [], "Line 2 begins a record of more than 64 MiB: a quotation mark may"),
     ],
     ids=lambda value: str(value)[:24] if isinstance(value, str) else "",
@@ -201,14 +201,8 @@ def test_the_summary_takes_the_place_of_no_file_of_the_run(
     patients = "postcode\nNG1 1AA\n"
     (tmp_path / "in.csv").write_text(patients, "utf-8")
     (tmp_path / "link.csv").symlink_to("in.csv")
-    for summary, other in (
-        ("in.csv", "in.csv"),
-        ("link.csv", "in.csv"),
-        ("out.csv", "out.csv"),
-        ("bad.csv", "bad.csv"),
-    ):
-        run = enrich("in.csv", "out.csv", "--summary", summary, "--aside", "bad.csv")
-        assert refused(run) == f"{summary} would be written over {other}: give it another name."
+    for summary in ("in.csv", "link.csv", "out.csv", "bad.csv"):
+        assert refused(enrich("in.csv", "out.csv", "--summary", summary, "--aside", "bad.csv", "--overwrite"))
     assert (tmp_path / "in.csv").read_text("utf-8") == patients
     assert only(tmp_path, "in.csv", "link.csv")
 
@@ -231,9 +225,13 @@ def test_compressed_files_are_read_and_written_and_a_damaged_one_is_refused(
     assert enrich("in.csv.gz", "out.csv.gz").returncode == 0
     lines = gzip.decompress((tmp_path / "out.csv.gz").read_bytes()).decode().splitlines()
     assert lines == [f"postcode,{ADDED}", *[f"NG1 1AA,{NOTTINGHAM}"] * 20_000]
-    for name, content in {"cut.csv.gz": packed[:-20], "no.csv.gz": b"postcode\nNG1 1AA\n"}.items():
+    damaged = "The compressed file is damaged, or ends before its end."
+    for name, content, sentence in (
+        ("cut.csv.gz", packed[:-20], damaged),
+        ("no.csv.gz", b"postcode\nNG1 1AA\n", "The file is said to be gzip but begins as none does"),
+    ):
         (tmp_path / name).write_bytes(content)
-        assert refused(enrich(name, "x.csv")).startswith("The compressed file is damaged, or ends before its end.")
+        assert refused(enrich(name, "x.csv")).startswith(sentence)
     assert only(tmp_path, "in.csv.gz", "out.csv.gz", "cut.csv.gz", "no.csv.gz")
 
 
