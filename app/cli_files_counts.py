@@ -93,9 +93,7 @@ def _check_options(wish: Counting) -> None:
         if wish.weeks_column is not None or wish.expected is not None:
             raise FileProblemError("--weeks-column and --expected are for --waiting-list.")
         if wish.source is None:
-            raise FileProblemError(
-                "Say with --source whose contacts these are: files of one source replace each other."
-            )
+            raise FileProblemError("Say with --source whose contacts they are: files of one source replace each other.")
         return
     others = [name for what, name in wish.columns.items() if what != "specialty"]
     if any(name is not None for name in (*others, wish.period)):
