@@ -67,7 +67,7 @@ def fill(
         if month in months:
             people = list(_waiting(homes, dice))
             snapshot = Snapshot(f"synthetic-{month}", month, publisher.edition)
-            replace_waiting_list(engine, snapshot, people, index, rules, expected=len(people))
+            replace_waiting_list(engine, snapshot, people, index, rules, expected=len(people), since=month)
             sealed = seal(engine, month, replace(publisher, release=index.release.id))
             if sealed:
                 told(sealed)

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import gzip
 import os
+import select
 import stat
 import sys
 import zlib
@@ -24,6 +25,7 @@ from app.batch.plan import FileProblemError, Plan
 STREAM: Final = Path("-")
 """Stands for standard input or standard output."""
 _GZIP_LEVEL: Final = 4
+_LOOKS_UP: Final = 0.5  # seconds
 _DELIMITED: Final = ("csv", "tsv")
 _TEXT: Final = FileFormat("csv")
 
@@ -145,7 +147,7 @@ def _reading(source: Path, plan: Plan, found: FileFormat) -> Iterator[tuple[Bina
     if source == STREAM:
         if found.name not in ("csv", "tsv", "ndjson"):
             raise FileProblemError("Parquet files and workbooks cannot be read from a stream: name the file.")
-        yield _standard(sys.stdin), lambda: True
+        yield cast("BinaryIO", _Stream(_standard(sys.stdin).fileno())), lambda: True
         return
     if source.is_dir():
         raise FileProblemError(f"{source} is a folder.")
@@ -158,17 +160,42 @@ def _reading(source: Path, plan: Plan, found: FileFormat) -> Iterator[tuple[Bina
             raise FileProblemError("Parquet files and workbooks cannot be read from a stream: name the file.")
         before = _state(raw)
         is_as_it_was: Callable[[], bool] = lambda: _state(raw) == before  # noqa: E731
+        plain = cast("BinaryIO", raw if before else _Stream(raw.fileno()))
         if found.gzip:
-            with gzip.open(raw) as opened:
+            with gzip.open(plain) as opened:
                 yield cast("BinaryIO", opened), is_as_it_was
         else:
-            yield cast("BinaryIO", raw), is_as_it_was
+            yield plain, is_as_it_was
 
 
 def _state(raw: Any) -> tuple[int, int] | None:
     """What changes with every write to a file; None of a pipe, where nothing is read twice."""
     found = os.fstat(raw.fileno())
     return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+class _Stream:
+    """Reads a pipe, and looks up from it twice a second.
+
+    A signal that comes just before a read that then waits would be heeded only when that ends: perhaps never.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def readinto(self, room: memoryview) -> int:
+        """Fill some of the room; 0 at the end."""
+        while not select.select([self._descriptor], [], [], _LOOKS_UP)[0]:
+            pass
+        return os.readv(self._descriptor, [room])
+
+    def read(self, size: int) -> bytes:
+        """So many bytes, fewer at the end."""
+        held, whole = 0, bytearray(size)
+        with memoryview(whole) as room:
+            while held < size and (read := self.readinto(room[held:])):
+                held += read
+        return bytes(whole[:held])
 
 
 def _standard(stream: Any) -> BinaryIO:
