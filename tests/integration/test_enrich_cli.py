@@ -237,6 +237,7 @@ def test_compressed_files_are_read_and_written_and_a_damaged_one_is_refused(
 
 def _start(starter: Path, folder: Path, *arguments: str, limit: int | None = None) -> subprocess.Popen[bytes]:
     def limited() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which whoever runs the tests may have ignored
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
