@@ -4,12 +4,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 OUTSIDE := .venv-outside
+SPARK := .venv-spark
 HOST ?= 127.0.0.1
 PORT ?= 8080
 WORKERS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format bench overload attack guesses chaos outside browser image clean
+.PHONY: help run demo test test-spark check format bench bench-spark overload attack guesses chaos outside browser java image clean
 
 help:  ## List what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,9 @@ demo: $(VENV)/.run  ## Fill a store with synthetic contacts (once) and serve its
 test: check browser  ## Install what testing needs, check, and run every test
 	$(BIN)/pytest -n auto -rs
 
+test-spark: java $(SPARK)/.made  ## Test on a real Spark session (needs Java 17; two minutes)
+	$(SPARK)/bin/pytest tests_spark -rs
+
 check: $(VENV)/.dev  ## Lint, types, import rules, dependencies, house rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -37,10 +41,11 @@ format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench  ## Measure lookup, HTTP and counting beside their peers (needs wrk; full data by NATIONAL_FILES)
-	$(BIN)/python -m benchmarks.lookup
-	$(BIN)/python -m benchmarks.http
-	$(BIN)/python -m benchmarks.ledger
+bench: $(VENV)/.bench  ## Measure everything beside its peers, in half an hour (needs wrk; full data by NATIONAL_FILES)
+	$(BIN)/python -m benchmarks.all
+
+bench-spark: java $(SPARK)/.made  ## Measure enrichment on Spark beside a broadcast join (full data by NATIONAL_FILES)
+	$(SPARK)/bin/python -m benchmarks.spark
 
 overload: $(VENV)/.bench  ## Measure one worker at four times its capacity (a minute)
 	$(BIN)/python -m benchmarks.overload --seconds 30
@@ -65,12 +70,22 @@ browser: $(VENV)/.dev
 	else echo "Downloading Chromium for the browser tests ..."; $(BIN)/playwright install chromium \
 	  || { echo "No Chromium: install one, or name it in CHROMIUM."; exit 1; }; fi
 
+java:
+	@major() { "$$1" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -1; }; \
+	found=$$(command -v "$${JAVA_HOME:+$$JAVA_HOME/bin/}java" || :); \
+	if [ -n "$$found" ] && [ "$$(major "$$found")" -ge 17 ] 2>/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && [ -z "$$JAVA_HOME" ] && command -v apt-get >/dev/null \
+	  && echo "Installing Java 17 for Spark ..." \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openjdk-17-jre-headless >/dev/null; then :; \
+	else echo "Spark needs Java 17 or newer, and none was found: install one (on Debian, apt-get install" \
+	  "openjdk-17-jre-headless), or name it in JAVA_HOME."; exit 1; fi
+
 image:  ## Build the container image (needs docker, podman or buildah)
 	@tool=$$(command -v docker || command -v podman) || { echo "No docker or podman here."; exit 1; }; \
 	  exec $$tool build -t imd-lens .
 
 clean:  ## Remove what was installed and built here
-	rm -rf $(VENV) $(OUTSIDE) imdlens-data imdlens-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) $(OUTSIDE) $(SPARK) imdlens-data imdlens-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 
 # ---- environments: made once, made anew when what they install from changes
 
@@ -97,3 +112,8 @@ $(OUTSIDE)/.made: $(VENV)/bin/pip outside/requirements.txt
 	@echo "Making an environment in $(OUTSIDE) for what others wrote, whose pins are not ours ..."
 	@$(BIN)/python -m venv --clear $(OUTSIDE)
 	@$(OUTSIDE)/bin/pip install --quiet --disable-pip-version-check -r outside/requirements.txt && touch $@
+
+$(SPARK)/.made: $(VENV)/bin/pip pyproject.toml constraints.txt
+	@echo "Making an environment in $(SPARK) with Spark, 400 MB that nothing else needs (some minutes the first time) ..."
+	@$(BIN)/python -m venv --clear $(SPARK)
+	@$(SPARK)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[spark]' hypothesis pytest && touch $@

@@ -17,20 +17,20 @@ from sqlalchemy import delete, insert, select
 from app.cli_access import who
 from app.counting import engine_of, open_store, publisher
 from app.counts import exact, feedback, periods
+from app.counts.loads import LoadError, loads, remove_load
 from app.counts.published import NotPublishedError, PublishedTables, as_csv
 from app.counts.schema import host, population
 from app.counts.seal import Sealed, SealError, declare_units, months_due, seal
-from app.counts.store import database_time
+from app.counts.store import CountStore, database_time
 from app.counts.tables import QUINTILES, TABLES, own_rows
 from app.counts.vocabulary import vocabulary
 from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
-from app.current import check_edition, read_rules
+from app.current import open_current, read_rules
 from app.database import upgrade, writing
 from app.demo import StoreInUseError, fill
 from app.enrichment import Rules
 from app.inequality.measures import ESP2013
 from app.lookup.index import Index
-from app.reference.releases import current_index
 from app.settings import Settings, read_settings
 
 
@@ -38,7 +38,7 @@ class InputError(Exception):
     """A file or an argument that cannot be taken as it is; the message names the place, never a value."""
 
 
-FORESEEN: Final = (SealError, WaitingListError, StoreInUseError, InputError)
+FORESEEN: Final = (SealError, WaitingListError, LoadError, StoreInUseError, InputError)
 
 counts = typer.Typer(
     help="The aggregate counts: look, seal, export. For whoever holds the database.", no_args_is_help=True
@@ -148,6 +148,31 @@ def hosts(as_json: Json = False) -> None:
     _print(rows, as_json, "`spooled`: batches that wait on the host's disk.")
 
 
+# ------------------------------------------------------------------------------------------ loads
+
+
+@counts.command("loads")
+def list_loads(as_json: Json = False) -> None:
+    """Files of contacts by source and month. CONFIDENTIAL: their sizes are exact. Each read is on record."""
+    engine = open_store(read_settings())
+    found = loads(engine, f"imdlens counts loads: {who()}"[:80])
+    _print(found, as_json, "Files that were counted. Exact: not for publication.")
+    engine.dispose()
+
+
+@counts.command("load-remove")
+def remove_loaded(
+    source: Annotated[str, typer.Argument(help="The source, as `imdlens counts loads` lists it.")],
+    month: Annotated[str, typer.Argument(help="The month, YYYY-MM.")],
+) -> None:
+    """Take back a file that was counted by mistake, exactly. Refused once its month is closed."""
+    settings = read_settings()
+    store = CountStore(open_store(settings, patient=True), settings.counted_edition)
+    removed = remove_load(store, source, _month(month))
+    store.close()
+    out.print(f"{removed:,} contacts of {escape(source)} in {periods.in_words(month)} are counted no more.")
+
+
 # ------------------------------------------------------------------------------------------- seal
 
 
@@ -167,20 +192,13 @@ def seal_months(
     """
     settings = read_settings()
     engine = open_store(settings, patient=True)
-    by = replace(publisher(settings, _index(settings).release.id), without_rates=without_rates)
+    by = replace(publisher(settings, open_current(settings).release.id), without_rates=without_rates)
     due = [_month(month)] if month else months_due(engine)
     for one in due:
         sealed = seal(engine, one, by, without=without or ())
         out.print(_said(sealed) if sealed else f"{one} is sealed already.")
     if not due:
         out.print("No month is due.")
-
-
-def _index(settings: Settings) -> Index:
-    """The current index, checked to hold the edition that is counted on."""
-    index = Index(current_index(settings.data_dir))
-    check_edition(index, settings.counted_edition, "IMDLENS_PUBLICATION_EDITION")
-    return index
 
 
 def _said(sealed: Sealed) -> str:
@@ -283,7 +301,7 @@ def load_waiting_list(
     """Replace a month's waiting list, whole. Only counts are kept: no postcode and no person is stored."""
     settings = read_settings()
     rules = read_rules(settings)
-    index = _index(settings)
+    index = open_current(settings)
     total = replace_waiting_list(
         open_store(settings, patient=True),
         Snapshot((snapshot or file.name)[:64], _month(month), settings.counted_edition),
@@ -291,6 +309,7 @@ def load_waiting_list(
         index,
         rules,
         expected=people,
+        since=settings.counts_since,
     )
     out.print(f"{total:,} people wait at the end of {periods.in_words(month)}; the list is complete.")
 

@@ -71,6 +71,14 @@ class CurrentRelease:
         self.problem = sentence
 
 
+def open_current(settings: Settings) -> Index:
+    """The current release. ReferenceDataError or IndexFileError where it lacks an edition that is asked for."""
+    index = Index(current_index(settings.data_dir))
+    check_edition(index, settings.core20_edition)
+    check_edition(index, settings.counted_edition, "IMDLENS_PUBLICATION_EDITION")
+    return index
+
+
 def read_rules(settings: Settings) -> Rules:
     """The rules of a deployment. RuleFileError, in one sentence, where any of its files must not be used."""
     book = Rulebook.load(settings.local_dir)

@@ -67,7 +67,7 @@ def fill(
         if month in months:
             people = list(_waiting(homes, dice))
             snapshot = Snapshot(f"synthetic-{month}", month, publisher.edition)
-            replace_waiting_list(engine, snapshot, people, index, rules, expected=len(people))
+            replace_waiting_list(engine, snapshot, people, index, rules, expected=len(people), since=month)
             sealed = seal(engine, month, replace(publisher, release=index.release.id))
             if sealed:
                 told(sealed)
@@ -142,7 +142,7 @@ def _contacts(
             if dice.random() < 0.02:
                 groups.append(("access", "interpreter"))
             lad = index.code(answer.place, "lad") if answer.place else None
-            cells.update(cells_of(contact, answer, edition, "synthetic", groups, lad))
+            cells.update(cells_of(contact, answer.reading, edition, "synthetic", groups, lad))
     return Batch(unkeyed=unkeyed)
 
 

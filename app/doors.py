@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
-Size = Literal["record", "batch"]
+Size = Literal["record", "batch", "stream"]
 Kind = Literal["data", "open", "page", "operations", "probe"]
 
 
@@ -17,7 +17,8 @@ class Door(NamedTuple):
 
     `name` labels metrics and log lines. `scope` is what a caller needs, None where nobody is asked. `kind`: `data`
     answers callers, `open` describes the service, `page` is for browsers, `operations` for those who run it, `probe`
-    must answer whatever else happens.
+    must answer whatever else happens. A body of the size `stream` has no end that could be too far: its records are
+    small.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Door(NamedTuple):
 DOORS: Final = (
     Door("enrich", "POST", "/v1/enrich", "enrich", "data"),
     Door("batch", "POST", "/v1/enrich/batch", "enrich", "data", "batch"),
+    Door("stream", "POST", "/v1/enrich/stream", "enrich", "data", "stream"),
     Door("tables", "GET", "/v1/breakdowns", "breakdowns", "data"),
     Door("table", "GET", "/v1/breakdowns/{table}", "breakdowns", "data"),
     Door("exact_counts", "GET", "/v1/counts", "counts:exact", "data"),

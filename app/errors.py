@@ -36,6 +36,7 @@ TITLES: Final[Mapping[int, tuple[str, str]]] = {
     431: ("head-too-large", "The head of the request is too large"),
     500: ("internal", "Something went wrong on this side"),
     503: ("not-ready", "The service is not ready"),
+    505: ("http-version", "This is answered over HTTP/1.1 alone"),
 }
 
 # The same as FHIR's issue types (http://hl7.org/fhir/issue-type).
@@ -54,6 +55,7 @@ _ISSUES: Final[Mapping[int, str]] = {
     431: "too-long",
     500: "exception",
     503: "transient",
+    505: "not-supported",
 }
 
 # Pydantic's names for what is wrong, in words that an integration engineer meets in other APIs.

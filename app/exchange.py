@@ -1,8 +1,8 @@
 """What is noted of one request while it is served. Nothing of what it carried is among it."""
 
 import time
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Final, Literal, NamedTuple
 
 from starlette.types import Scope
 
@@ -10,6 +10,8 @@ from app.access.caller import Caller
 from app.doors import Door
 
 KEY: Final = "imdlens"
+Cut = Literal["proof", "slow", "left", "stopped", "fault"]
+"""Why an answer ended before it was whole."""
 WHOLE: Final = "imdlens.whole"
 """Stands in the scope of a request whose body is all there: to read it takes no time, in which anything could change.
 Only our own connections say so; under another server every body is taken for one that may be slow."""
@@ -30,8 +32,10 @@ class Exchange:
         "began",
         "caller",
         "contacts",
+        "cut",
         "door",
         "feedback",
+        "holds",
         "key_id",
         "records",
         "refused",
@@ -52,6 +56,10 @@ class Exchange:
         """A keyed hash of the user whom a listed proxy vouched for; the name itself is noted nowhere."""
         self.refused: str | None = None
         """Why the door stayed closed, in a word that is ours alone."""
+        self.holds: Callable[[], bool] = _always
+        """Whether the proof of the caller is still good."""
+        self.cut: Cut | None = None
+        """Why the answer was cut off, where it was."""
         self.records = 0
         self.contacts: dict[str, int] | None = None
         """How many contacts became what, where there were any."""
@@ -64,6 +72,10 @@ class Exchange:
         counted = self.contacts = self.contacts or {}
         for outcome in outcomes:
             counted[outcome] = counted.get(outcome, 0) + 1
+
+
+def _always() -> bool:
+    return True
 
 
 def exchange_of(scope: Scope) -> Exchange:

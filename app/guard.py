@@ -14,7 +14,7 @@ from app.access.keys import PREFIX, KeysAwayError
 from app.access.spent import SpentAwayError
 from app.doors import DOORS, HOOKS, Door, Doors
 from app.errors import Problem
-from app.exchange import WHOLE, exchange_of
+from app.exchange import WHOLE, Exchange, exchange_of
 from app.page_doors import is_browser, visit_of, with_pages
 
 _PREFIX: Final = PREFIX.encode()
@@ -42,8 +42,11 @@ class Guard:
         except Problem as problem:
             await problem.response(scope["path"])(scope, receive, _as_read(scope, send))
             return
-        if proof is not None and WHOLE not in scope:
-            receive = _rechecked(receive, proof, _access_of(scope))
+        if proof is not None:
+            exchange, access = exchange_of(scope), _access_of(scope)
+            exchange.holds = lambda: proof.holds(access.ring)
+            if WHOLE not in scope:
+                receive = _rechecked(receive, exchange)
         await self.app(scope, receive, _as_read(scope, send))
 
     async def _pass(self, scope: Scope) -> Proof | None:
@@ -114,12 +117,12 @@ def _as_read(scope: Scope, send: Send) -> Send:
     return with_pages(scope, send) if door is not None and is_browser(scope, door) else send
 
 
-def _rechecked(receive: Receive, proof: Proof, access: Access) -> Receive:
+def _rechecked(receive: Receive, exchange: Exchange) -> Receive:
     """Reads a body whose sender may be cut off while it comes: a slow one must not outlive its key."""
 
     async def receive_some() -> Message:
         message = await receive()
-        if not proof.holds(access.ring):
+        if not exchange.holds():
             raise HTTPException(401, headers=_NO_KEY)
         return message
 

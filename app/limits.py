@@ -4,6 +4,7 @@ Pure ASGI, so that it holds under any server. `app.connections` turns most of an
 """
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from itertools import count
 from typing import Final
@@ -23,6 +24,7 @@ WAITED: Final = "imdlens.waited"
 PROBES: Final = frozenset(door.path for door in DOORS if door.kind == "probe")
 """Paths that are answered whatever else happens."""
 
+_STREAMS: Final = frozenset(door.path for door in DOORS if door.size == "stream")
 _OPEN_FORMS: Final = frozenset(door.path for door in DOORS if door.method == "POST" and door.scope is None)
 BUSY: Final = "More is asked than can be answered now. Try again."
 _RETRY_SECONDS: Final = (1, 2, 3)  # not all at the same moment
@@ -62,7 +64,8 @@ class Shedding:
             return
         # Whoever reads a body of anybody at all waits without a place: else some bodies that drip would take them all.
         is_anybody = scope["method"] == "POST" and scope["path"] in _OPEN_FORMS
-        place = _Place(overload, _weight(scope), 0 if is_anybody else 1)
+        is_stream = scope["path"] in _STREAMS
+        place = _Place(overload, 1 if is_stream else _weight(scope), 0 if is_anybody else 1)
 
         async def send_on(message: Message) -> None:
             # What is left to do then is the client's: one that does not read its answer must not hold a place.
@@ -70,7 +73,10 @@ class Shedding:
             await send(message)
 
         try:
-            await self.app(scope, receive if place.is_whole else self._weighed(receive, place), send_on)
+            if is_stream:  # from when its body comes it waits for its turns and takes nobody's place
+                await self.app(scope, _freed(receive, place), send_on)
+            else:
+                await self.app(scope, receive if place.is_whole else self._weighed(receive, place), send_on)
         finally:
             place.give_back()
 
@@ -110,6 +116,15 @@ class _Place:
         """Give up what was taken."""
         self._overload.in_flight -= self._taken
         self._taken, self.is_whole = 0, True
+
+
+def _freed(receive: Receive, place: _Place) -> Receive:
+    async def receive_some() -> Message:
+        message = await receive()
+        place.give_back()
+        return message
+
+    return receive_some
 
 
 def _weight(scope: Scope) -> int:
@@ -169,6 +184,18 @@ def charge_rows(allowances: Allowances, name: str, rows: int) -> dict[str, str]:
     return headers
 
 
+async def wait_for_rows(allowances: Allowances, name: str, rows: int) -> None:
+    """Take a stream's rows from its client's allowance, as soon as there are so many.
+
+    At most a minute's rows at once: more would be waited for in vain.
+    """
+    while True:
+        taken = allowances.take(name, rows)
+        if taken is None or taken.granted:
+            return
+        await asyncio.sleep(taken.wait)
+
+
 def _rate_limit(per_minute: int, taken: Taken) -> dict[str, str]:
     # No registered unit is a row: this one is our own, as the draft allows.
     return {
@@ -180,11 +207,12 @@ def _rate_limit(per_minute: int, taken: Taken) -> dict[str, str]:
 class BodyLimit:
     """Refuses a body over a number of bytes: at once where its length is announced, else when it is passed.
 
-    And one that does not come to its end in time: it would hold a place that others wait for.
+    And one that does not come to its end in time: it would hold a place that others wait for. A stream may be as long
+    as it likes, but no piece of it may be so long in coming.
     """
 
     def __init__(self, app: ASGIApp, most: Mapping[Size, int], seconds: float = _BODY_SECONDS) -> None:
-        """`most` bytes by what a door takes; `seconds` for the whole of a body."""
+        """`most` bytes by what a door takes; `seconds` for the whole of a body, or for each piece of a stream."""
         self.app, self.most, self.seconds = app, most, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -193,7 +221,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         door = exchange_of(scope).door
-        most = self.most[door.size if door else "record"]
+        is_stream = door is not None and door.size == "stream"
+        most = sys.maxsize if is_stream else self.most[door.size if door else "record"]
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not announced.isdigit() or int(announced) > most:
             await Problem(413, f"At most {most:,} bytes.").response(scope["path"])(scope, receive, send)
@@ -205,7 +234,7 @@ class BodyLimit:
             if whole:  # nothing to wait for
                 message = await receive()
             else:
-                until = until or asyncio.get_running_loop().time() + self.seconds
+                until = (not is_stream and until) or asyncio.get_running_loop().time() + self.seconds
                 try:
                     async with asyncio.timeout_at(until):
                         message = await receive()

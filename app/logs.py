@@ -63,6 +63,7 @@ _KNOWN: Final = (
     ("Error loading ASGI app", "the application could not be loaded"),
     ("Invalid HTTP request received", "something came that is not HTTP"),
     ("Exception in ASGI application", "an exception left the application"),
+    ("ASGI callable returned without completing response", "an answer was cut off"),
 )
 
 _stream = -1

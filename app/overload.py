@@ -19,6 +19,7 @@ TICK_SECONDS: Final = 0.01
 _TARGET_SECONDS: Final = 0.03
 _WINDOW_SECONDS: Final = 0.1
 _QUIET_SECONDS: Final = 5.0  # an overload is over when for so long nobody was turned away
+_PATIENCE_SECONDS: Final = 1.0  # then a slice is done all the same: a stream must get on
 _LEAST_ROOM: Final = 16
 _STEPS_BACK: Final = 32  # ticks from the least room to all of it
 
@@ -85,6 +86,7 @@ class Overload:
         """Requests turned away since the start."""
         self._least, self._step = min(_LEAST_ROOM, most), max(1, most // _STEPS_BACK)
         self._clock = clock
+        self._turn = asyncio.Lock()
         self._shed_before = 0
         self._last_shed: float | None = None
 
@@ -115,6 +117,23 @@ class Overload:
         elif self._last_shed is not None and now - self._last_shed >= _QUIET_SECONDS:
             self._last_shed = None
             log.warning("no longer overloaded")
+
+    @property
+    def is_strained(self) -> bool:
+        """Whether the loop was late when it was last asked, or is not yet given all its room back."""
+        return self.delay.last >= self.delay.target or self.room < self.most
+
+    async def turn(self) -> None:
+        """Wait until a slice of work that nobody waits for may be done: one at a time, and rarely under strain.
+
+        Between two slices everything else that is ready has its turn.
+        """
+        async with self._turn:
+            await asyncio.sleep(0)
+            patience = self._clock() + _PATIENCE_SECONDS
+            # Looked at as often as the loop's delay is: there is nothing else that would tell.
+            while self.is_strained and self._clock() < patience:  # noqa: ASYNC110
+                await asyncio.sleep(TICK_SECONDS)
 
     async def watch(self) -> None:
         """Ask the loop how late it is, until cancelled."""

@@ -34,6 +34,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "scope": "scope that the door asks for; null where it asks for none",
     "refused": "why the door stayed closed: `credential`, `key`, `session`, `address`, `scope`, `token_…` and a word of"
     " docs/tokens.md; else null. No caller is told",
+    "cut": "why a stream's answer ended before it was whole: `proof` (a key revoked, a time over), `slow` (no more"
+    " of the body came), `left` (the caller did), `stopped` (the worker), `fault`; else null",
     "records": "how many records were answered about",
     "request_id": "the request's id if it was made here or is a UUID, else `of the caller's own`",
     "trace_id": "trace of the caller's `traceparent`; null without a good one",
@@ -64,7 +66,7 @@ class RequestLog:
             os.getpid(), failed, door.name if door else "none", method if method in METHODS else "other", status
         )
         who = _who(caller.name, exchange.key_id) if caller else _who(None, exchange.key_id)
-        how = _how(caller.proof if caller else None, door.scope if door else None, exchange.refused)
+        how = _how(caller.proof if caller else None, door.scope if door else None, exchange.refused, exchange.cut)
         user = f'"{exchange.user}"' if exchange.user else "null"
         trace = f'"{exchange.trace.trace_id}"' if exchange.trace else "null"
         line = (
@@ -88,8 +90,8 @@ def _who(client: str | None, key: str | None) -> str:
 
 
 @lru_cache(maxsize=256)
-def _how(proof: str | None, scope: str | None, refused: str | None) -> str:
-    return _members(proof=proof, scope=scope, refused=refused)
+def _how(proof: str | None, scope: str | None, refused: str | None, cut: str | None) -> str:
+    return _members(proof=proof, scope=scope, refused=refused, cut=cut)
 
 
 def _members(**fields: str | int | None) -> str:

@@ -57,7 +57,9 @@ class Settings(BaseSettings):
         description="So many rows of batches may one client send to one worker in a minute; more are answered 429."
         " 0 is no limit.",
     )
-    body_seconds: float = Field(30.0, gt=0, description="A body that is not there in this time is answered 408.")
+    body_seconds: float = Field(
+        30.0, gt=0, description="A body, or a stream's next piece, that is not there in this time is answered 408."
+    )
     head_seconds: float = Field(
         10.0, gt=0, description="A connection on which no request's head comes in this time is closed."
     )

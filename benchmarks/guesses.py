@@ -31,7 +31,7 @@ from app.access import key_store
 from app.access.keys import PREFIX
 from app.counting import key_hasher, open_store
 from app.settings import Settings
-from benchmarks import national
+from benchmarks import national, report
 
 MOST: Final = 1_000_000
 _BODY: Final = json.dumps({"postcode": "NG1 1AA"}).encode()
@@ -44,14 +44,24 @@ def main() -> None:
     arguments.add_argument("--guesses", type=int, default=100_000)
     arguments.add_argument("--workers", type=int, default=2)
     arguments.add_argument("--connections", type=int, default=8)
+    report.add_option(arguments)
     options = arguments.parse_args()
-    print(f"Measured {national.machine('uvicorn', 'httptools', 'uvloop')}\n")
+    machine = national.machine("uvicorn", "httptools", "uvloop")
+    print(f"Measured {machine}\n")
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         build = [sys.executable, "-m", "app.cli", "data", "build", "--starter", "--out", str(data)]
         subprocess.run(build, check=True, capture_output=True)
         result = attack(data, Path(folder) / "counts", min(options.guesses, MOST), options.workers, options.connections)
     print(result.table())
+    alone, meanwhile, _ = result.spells
+    figure = report.Figure(
+        f"{sum(result.guesses.values()):,} guesses of a key",
+        f"{result.guesses[200]:,} opened; a client beside them waits {meanwhile.percentile(99):.1f} ms at p99",
+        f"{alone.percentile(99):.1f} ms alone",
+        "none opens",
+    )
+    report.write(options.json, machine, [figure])
 
 
 @dataclass

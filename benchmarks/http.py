@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from app.reference.releases import current_index
-from benchmarks import national
+from benchmarks import national, report
 from benchmarks.serving import application, service
 
 _SINGLES = 2_000
@@ -37,15 +37,14 @@ def main() -> None:
     arguments.add_argument("--seconds", type=int, default=5)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--only", nargs="+", help="parts of the names of rows to measure, beside E")
+    report.add_option(arguments)
     options = arguments.parse_args()
     if not shutil.which("wrk"):
         sys.exit("wrk is needed: on Debian, apt-get install wrk")
     folder = national.files()
-    data = national.CACHE / "national"
-    if not (data / "current").exists():
-        build = [sys.executable, "-m", "app.cli", "data", "build", str(folder), "--out", str(data)]
-        subprocess.run(build, check=True, capture_output=True)
-    print(f"Measured {national.machine('fastapi', 'uvicorn', 'pydantic')}; index {current_index(data).parent.name}\n")
+    data = national.index(folder)
+    machine = f"{national.machine('fastapi', 'uvicorn', 'pydantic')}; index {current_index(data).parent.name}"
+    print(f"Measured {machine}\n")
     postcodes = national.postcodes(folder)
     picked = postcodes.take(pa.array(np.random.default_rng(2026).integers(0, len(postcodes), 40_000))).to_pylist()
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as running:
@@ -98,10 +97,17 @@ def main() -> None:
                 costs[name].append((server.used() - before) / (rate * options.seconds) * 1e6)
                 rates[name].append(rate)
                 tails[name].append(tail)
-    _print(rates, costs, {name: median(t) for name, t in tails.items()})
+    shown = _print(rates, costs, {name: median(t) for name, t in tails.items()})
+    ours = [row for row in shown if row[0].startswith(tuple(_GOALS))]
+    figures = [
+        report.Figure(name, f"{rate}, 99% within {tail}", ratio, goal) for name, goal, rate, ratio, _, tail in ours
+    ]
+    report.write(options.json, machine, figures)
 
 
-def _print(measured: dict[str, list[float]], costs: dict[str, list[float]], tails: dict[str, float]) -> None:
+def _print(
+    measured: dict[str, list[float]], costs: dict[str, list[float]], tails: dict[str, float]
+) -> list[tuple[str, ...]]:
     rows = []
     for name, found in measured.items():
         rate, ratios = median(found), sorted(f / e for f, e in zip(found, measured[_E], strict=True))
@@ -114,6 +120,7 @@ def _print(measured: dict[str, list[float]], costs: dict[str, list[float]], tail
         rows.append((name, goal, shown, ratio, f"{cost:,.0f} µs{of_e}", f"{tails[name]:.1f} ms"))
     heading = ("one worker", "goal", "measured", "ratio, and its spread over rounds", "processor time of one", "p99")
     print(national.table(heading, rows))
+    return rows
 
 
 def _script(path: Path, bodies: list[str], key: str, kind: str = "application/json", method: str = "POST") -> Path:

@@ -20,23 +20,24 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from app.lookup.index import Index
 from app.lookup.text import TextColumn
 from app.reference.releases import current_index
-from benchmarks import national
+from benchmarks import national, report
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rows", type=int, default=5_000_000)
     arguments.add_argument("--onspd", action="store_true")
+    report.add_option(arguments)
     options = arguments.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
 
     folder = national.files()
-    print(f"Measured {national.machine('numpy', 'pandas', 'duckdb', 'pyarrow')}\n")
+    machine = national.machine("numpy", "pandas", "duckdb", "pyarrow")
+    print(f"Measured {machine}\n")
     rows = [_build("NSPL and all editions, as packed", folder, national.CACHE / "national")]
     if options.onspd:
         from benchmarks.onspd import made_from
@@ -45,16 +46,32 @@ def main() -> None:
     print(national.table(("build", "seconds", "peak memory", "index"), rows) + "\n")
 
     path = current_index(national.CACHE / "national")
-    print(national.table(("index", "goal", "measured"), _opening(path)) + "\n")
+    opening = _opening(path)
+    print(national.table(("index", "goal", "measured"), opening) + "\n")
     index = Index(path)
     canonical = national.postcodes(folder)
     everything = _deciles(index, canonical)
     sample = canonical.take(pa.array(np.random.default_rng(2026).integers(0, len(canonical), options.rows)))
-    print(national.table(("one at a time", "goal", "measured"), _singles(index, sample)) + "\n")
-    untidy = _untidy(sample)
+    singles = _singles(index, sample)
+    print(national.table(("one at a time", "goal", "measured"), singles) + "\n")
+    untidy = national.untidy(sample)
     print(f"Columns of {options.rows:,} postcodes to deciles, one core\n")
     heading = ("engine", "M/s, as usually written", "M/s, as EPRs send them", "IMD Lens is faster by")
-    print(national.table(heading, _columns(index, canonical, everything, sample, untidy)))
+    columns = _columns(index, canonical, everything, sample, untidy)
+    print(national.table(heading, columns))
+    what = f"a column of {options.rows / 1e6:g} million to deciles, one core, "
+    (_, tidy, messy, _), *peers = columns
+    figures = [
+        *(report.Figure(f"one lookup, {name}", shown, goal=goal) for name, goal, shown in singles),
+        report.Figure(what + "as usually written", f"{tidy} M/s", ", ".join(f"{n} {m}" for n, m, *_ in peers)),
+        report.Figure(what + "as EPRs send them", f"{messy} M/s", ", ".join(f"{n} {m}" for n, _, m, _ in peers)),
+        *(report.Figure(f"the index, {name}", shown, goal=goal) for name, goal, shown in opening),
+        *(
+            report.Figure(f"a build: {name}", f"{took} s, {peak} at its peak", goal="≤ 30 s")
+            for name, took, peak, _ in rows
+        ),
+    ]
+    report.write(options.json, machine, figures)
 
 
 def _build(what: str, source: Path, out: Path) -> tuple[str, ...]:
@@ -93,7 +110,7 @@ def _opening(path: Path) -> list[tuple[str, ...]]:
 
 def _singles(index: Index, sample: pa.Array) -> list[tuple[str, ...]]:
     texts = sample[:300_000].to_pylist()
-    untidy = _untidy(sample[:300_000]).to_pylist()
+    untidy = national.untidy(sample[:300_000]).to_pylist()
 
     def each(strings: list[str]) -> float:
         one = index.one
@@ -108,20 +125,9 @@ def _singles(index: Index, sample: pa.Array) -> list[tuple[str, ...]]:
     ]
 
 
-def _untidy(column: pa.Array) -> pa.Array:
-    """A fifth each: as it is, no space, lower case, fixed eight characters, blanks at the end."""
-    kind = pa.array(np.random.default_rng(7).integers(0, 5, len(column)))
-    bare = pc.replace_substring(column, " ", "")
-    outward = pc.utf8_slice_codeunits(bare, 0, -3)
-    fixed = pc.binary_join_element_wise(pc.utf8_rpad(outward, 5, " "), pc.utf8_slice_codeunits(bare, -3), "")
-    padded = pc.utf8_rpad(column, 10, " ")
-    chosen = pc.choose(kind, column, bare, pc.utf8_lower(column), fixed, padded)
-    return chosen.combine_chunks() if isinstance(chosen, pa.ChunkedArray) else chosen
-
-
 def _text(column: pa.Array) -> TextColumn:
     _, offsets, data = column.buffers()
-    return TextColumn(np.frombuffer(data, np.uint8), np.frombuffer(offsets, np.int32)[: len(column) + 1])
+    return TextColumn.end_to_end(np.frombuffer(data, np.uint8), np.frombuffer(offsets, np.int32)[: len(column) + 1])
 
 
 def _deciles(index: Index, column: pa.Array) -> np.ndarray:

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 import httpx
 
-from benchmarks import national, serving
+from benchmarks import national, report, serving
 
 _POSTCODES: Final = ("NG1 1AA", "ng11aa", "ZZ99 3VZ", "DT1 1AA", "NG7 2RD", "not one")
 _BATCH: Final = 1000
@@ -39,11 +39,13 @@ def main() -> None:
     arguments.add_argument("--connections", type=int, default=900)
     arguments.add_argument("--quiet", type=float, default=5, help="seconds of each of the other stages")
     arguments.add_argument("--drive", help=argparse.SUPPRESS)
+    report.add_option(arguments)
     options = arguments.parse_args()
     if options.drive:
         print(json.dumps(_Driver(**json.loads(options.drive)).run()))
         return
-    print(f"Measured {national.machine('uvicorn', 'httptools', 'uvloop')}\n")
+    machine = national.machine("uvicorn", "httptools", "uvloop")
+    print(f"Measured {machine}\n")
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     with tempfile.TemporaryDirectory() as folder, _serving(Path(folder), cores[0]) as (port, pid, key):
         memory = _Watched(pid)
@@ -59,7 +61,19 @@ def main() -> None:
                 driver.kill()
                 driver.wait()
         memory.stop()
-    _print(json.loads(shown), memory)
+    stages = json.loads(shown)
+    _print(stages, memory)
+    figures = [
+        report.Figure(
+            f"one worker, requests due: {stage['name']}",
+            f"99% of what is answered within {stage['accepted_ms'][1]:.0f} ms",
+            f"{stage['accepted'] / stage['seconds']:,.0f}/s answered, {stage['shed'] / stage['seconds']:,.0f}/s not",
+            "p99 < 250 ms",
+        )
+        for stage in stages
+        if stage["rate"]
+    ]
+    report.write(options.json, machine, figures)
 
 
 def _print(stages: list[dict[str, Any]], memory: "_Watched") -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Engine, insert
 
-from app.counts.cells import Cell, cells_of
+from app.counts.cells import Answered, Cell, cells_of
 from app.counts.contact import Contact
 from app.counts.disclosure import Rule
 from app.counts.schema import population, waiting_list, waiting_list_snapshot
@@ -22,7 +22,6 @@ from app.counts.seal import Publisher, Sealed, declare_units, seal
 from app.counts.store import Batch, CountStore, open_month
 from app.counts.vocabulary import vocabulary
 from app.database import open_engine, upgrade, writing
-from app.enrichment import Enrichment
 
 EDITION = "IoD2025"
 YEAR = 2024
@@ -322,8 +321,7 @@ def _cells(contact: Plain) -> Sequence[Cell]:
         contact.ethnic,
         None,
     )
-    answer = cast("Enrichment", SimpleNamespace(reading=reading))
-    return cells_of(read, answer, EDITION, contact.client, contact.groups, contact.lad)
+    return cells_of(read, cast("Answered", reading), EDITION, contact.client, contact.groups, contact.lad)
 
 
 @contextmanager

@@ -90,6 +90,11 @@ class Cautions:
             return ()
         return self._places.get((read.sector, read.unit), ())
 
+    @property
+    def protected(self) -> frozenset[tuple[int, int]]:
+        """Sector and unit of every postcode of which nothing may be said."""
+        return frozenset(where for where, cautions in self._places.items() if cautions is None)
+
     def data_to(self, edition: str) -> int:
         """The month, after December 1969, up to which an edition's data go; later than any where it is not known."""
         return self._data_to.get(edition, 1 << 16)

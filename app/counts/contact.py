@@ -59,7 +59,7 @@ def read_contact(sent: Mapping[str, Any], today: date, since: str = "") -> tuple
     bands = _age_bands(get("age"), words, notices)
     sex = _choice("contact.sex", get("sex"), words.sexes, notices)
     ethnic = _ethnic_category(get("ethnic_category"), words.ethnic_systems, notices)
-    event_id = _event_id(get("event_id"), notices)
+    event_id = event_id_of(get("event_id"), notices)
     if (
         month is None
         or specialty is None
@@ -199,8 +199,8 @@ def _ethnic_code(value: Any, notices: list[Notice]) -> str | None:
     return None
 
 
-def _event_id(value: Any, notices: list[Notice]) -> str | None:
-    """The key; empty if none was sent. An empty key is bad: its sender believes that a retry counts once."""
+def event_id_of(value: Any, notices: list[Notice]) -> str | None:
+    """The event id; empty if none was sent. An empty one is bad: its sender believes that a retry counts once."""
     if value is None:
         return ""
     if type(value) is int and abs(value) < _TOO_BIG_TO_WRITE:  # str() refuses thousands of digits

@@ -1,6 +1,5 @@
 """What a door does with a contact: read it, count it, and say what became of it."""
 
-import hmac
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
@@ -8,6 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 from app.context.notices import Notice
 from app.counts.cells import cells_of
 from app.counts.contact import LONGEST_EVENT_ID, read_contact
+from app.counts.event_keys import hashes_of
 from app.counts.ledger import Ledger
 from app.counts.periods import financial_year, first_counted, month_of, today
 from app.counts.spool import SpoolError
@@ -90,8 +90,8 @@ class Intake:
         if self._uncounted:
             self._tell_counted(contact.month)
         lad = index.code(answer.place, "lad") if answer.place else None
-        cells = cells_of(contact, answer, edition, client, answer.said.counted, lad)
-        events.append(Event(cells, self._hashes(client, contact.event_id, asked.key, asked.place)))
+        cells = cells_of(contact, answer.reading, edition, client, answer.said.counted, lad)
+        events.append(Event(cells, hashes_of(self._secrets, client, contact.event_id, asked.key, asked.place)))
         return None, warnings
 
     def _tell_uncounted(self, month: str) -> None:
@@ -104,19 +104,6 @@ class Intake:
         if (year := financial_year(month)) in self._uncounted:
             self._uncounted.remove(year)
             log.warning("the edition that a year is counted on is known and loaded again")
-
-    def _hashes(self, client: str, event_id: str | None, key: str | None, place: int | None) -> tuple[str, ...]:
-        """Keyed hashes of a contact's keys under every secret in force: 128 bits of HMAC-SHA-256 each."""
-        named = []
-        if event_id is not None:
-            named.append((b"e", _bytes(event_id)))
-        if key is not None:  # of a batch it stands for each record with its place
-            named.append((b"k" if place is None else b"b%d" % place, _bytes(key)))
-        return tuple(
-            hmac.digest(secret, b"\0".join((kind, client.encode(), text)), "sha256")[:16].hex()
-            for secret in self._secrets
-            for kind, text in named
-        )
 
     @property
     def state(self) -> Literal["on", "spooling"]:
@@ -133,7 +120,3 @@ class Intake:
     async def stop(self) -> None:
         """Finish what waits."""
         await self._ledger.stop()
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")

@@ -158,6 +158,29 @@ host = Table(
     Column("stopped", Boolean, nullable=False),
     comment="Hosts that write here, and whether each has anything left to deliver.",
 )
+file_load = Table(
+    "file_load",
+    metadata,
+    *_key("source"),
+    _month(),
+    Column("contacts", BigInteger, nullable=False),
+    Column("first_at", String(25), nullable=False),
+    Column("loaded_at", String(25), nullable=False),
+    Column("times", Integer, nullable=False),
+    comment="Files of contacts by source and month; a later one takes the place of the one before.",
+    sqlite_with_rowid=False,
+)
+file_load_cell = Table(
+    "file_load_cell",
+    metadata,
+    *_key("source"),
+    _month(),
+    Column("kind", String(20), primary_key=True),  # the table that the cell is in
+    Column("cell", String(300), primary_key=True),  # the rest of its key, as a JSON array of text
+    _n(),
+    comment="What each file added to which cells, until its month is closed: to be taken back exactly.",
+    sqlite_with_rowid=False,
+)
 population = Table(
     "population",
     metadata,

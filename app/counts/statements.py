@@ -99,6 +99,16 @@ class Statements(ABC):
         rows = connection.exec_driver_sql(statement, (_json(months),))
         return {month: (state, edition) for month, state, edition in rows}
 
+    def remember(self, connection: Connection, source: str, month: str, rows: Sequence[tuple[str, str, int]]) -> None:
+        """Put on record what a file added: the kind of cell, the rest of its key as JSON, and how many."""
+        v = self._value
+        statement = (
+            f"INSERT INTO file_load_cell (source, month, kind, cell, n) SELECT {v}, {v},"  # noqa: S608
+            f" value ->> 0, value ->> 1, CAST(value ->> 2 AS bigint) FROM {self._arrays} WHERE true"
+            " ON CONFLICT (source, month, kind, cell) DO UPDATE SET n = excluded.n"
+        )
+        connection.exec_driver_sql(statement, (source, month, _json(rows)))
+
     def beat(
         self, connection: Connection, host: str, seen_at: int, spooled: int, oldest: int | None, *, stopped: bool
     ) -> None:

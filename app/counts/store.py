@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.event import listen
 
 from app.counts.cells import Cell
-from app.counts.periods import financial_year
-from app.counts.statements import body_of, statements_of
+from app.counts.periods import financial_year, first_counted, today
+from app.counts.statements import Statements, body_of, statements_of
 from app.database import is_sqlite, writing
 
 Outcome = Literal["counted", "duplicate", "sealed", "spooled", "unconfirmed", "unavailable"]
@@ -112,7 +112,8 @@ class CountStore:
         engine.dispose()  # connections made before that
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
+        """A connection within one transaction that writes, when it is this one's turn."""
         with self._turn, writing(self._engine) as connection:
             yield connection
 
@@ -120,7 +121,7 @@ class CountStore:
         """Add a batch, once. What its month no longer takes is left out, or kept as `late` when it was spooled."""
         if not from_spool and (committed := self._commit_at_once(batch)):
             return committed
-        with self._writing() as connection:
+        with self.writing() as connection:
             return self._add(connection, batch, from_spool)
 
     def _commit_at_once(self, batch: Batch) -> Committed | None:
@@ -149,7 +150,7 @@ class CountStore:
 
     def _add(self, connection: Connection, batch: Batch, from_spool: bool) -> Committed:
         sql = self._sql
-        refused = self._refused(connection, batch.places())
+        refused = self.refused(connection, batch.places())
         if from_spool and "unavailable" in refused.values():
             raise LookupError("a spooled contact was placed on another edition than its year's")
         if not sql.insert_batch(connection, batch.id, _day()):
@@ -166,7 +167,17 @@ class CountStore:
             sql.add_late(connection, too_late)
         return committed
 
-    def _refused(self, connection: Connection, places: set[tuple[str, str]]) -> dict[tuple[str, str], Outcome]:
+    @property
+    def engine(self) -> Engine:
+        """The engine that it writes through."""
+        return self._engine
+
+    @property
+    def statements(self) -> Statements:
+        """What its database is told, in its own words."""
+        return self._sql
+
+    def refused(self, connection: Connection, places: set[tuple[str, str]]) -> dict[tuple[str, str], Outcome]:
         """Locks the months against sealing, and tells which places they no longer take."""
         months = sorted({month for month, _ in places})
         found = self._sql.lock_months(connection, months)
@@ -188,12 +199,12 @@ class CountStore:
 
     def edition_of(self, month: str) -> str:
         """The edition that a month is counted on; decided now when its year is new."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             return open_year(connection, month, self._edition)
 
     def beat(self, host: str, spooled: int, *, oldest: int | None = None, stopped: bool = False) -> None:
         """Tell the store that this host lives, how many batches wait on its disk, and since when the oldest does."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             self._sql.beat(connection, host, database_time(connection), spooled, oldest, stopped=stopped)
 
     def forget_old_keys(self) -> None:
@@ -211,7 +222,7 @@ class CountStore:
             some = f"SELECT {key} FROM {table} WHERE day < {before:d} LIMIT {_FORGOTTEN_AT_ONCE:d}"  # noqa: S608
             removed = _FORGOTTEN_AT_ONCE
             while removed == _FORGOTTEN_AT_ONCE:
-                with self._writing() as connection:
+                with self.writing() as connection:
                     removed = connection.exec_driver_sql(
                         f"DELETE FROM {table} WHERE {key} IN ({some})"  # noqa: S608
                     ).rowcount
@@ -232,6 +243,20 @@ def database_time(connection: Connection) -> int:
 def last_closed(connection: Connection) -> str:
     """The newest month that is closed or sealed; empty where none is. No month before it can be opened any more."""
     return str(connection.exec_driver_sql("SELECT max(month) FROM month WHERE state <> 'open'").scalar() or "")
+
+
+def first_to_count(connection: Connection, since: str | None) -> str:
+    """The first month that a whole file may be of: `since`, or else the first that is known and not years ago.
+
+    A month before all others would be the first to be sealed, and a mistyped year makes one.
+    """
+    first = connection.exec_driver_sql("SELECT min(month) FROM month").scalar()
+    return since or max(first_counted(today()), str(first or ""))
+
+
+def too_old(month: str, first: str) -> str:
+    """Why a file of this month is not taken."""
+    return f"{month} is too old: months are counted from {first}. If it is meant, set IMDLENS_COUNTS_SINCE to it."
 
 
 def open_year(connection: Connection, month: str, edition: str) -> str:

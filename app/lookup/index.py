@@ -334,6 +334,28 @@ class Index:
         slots: npt.NDArray[np.uint32] = self._slots.take(where, mode="wrap")
         return slots
 
+    @property
+    def profile_count(self) -> int:
+        """How many profiles there are; their numbers are below this."""
+        return len(self._profiles)
+
+    def profile_numbers(self, area: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint16]:
+        """Numbers that are the same for areas with the same profile; of area 0, that of no profile at all."""
+        numbers: npt.NDArray[np.uint16] = self._profile.take(area)
+        return numbers
+
+    def domain_rows(self, area: npt.NDArray[np.uint32], edition: str) -> npt.NDArray[np.uint8]:
+        """`domains` of every area as rows of seven, 0 where one is not known."""
+        i = self._edition.get(edition)
+        if i is None:
+            return np.zeros((len(area), 7), np.uint8)
+        rows: npt.NDArray[np.uint8] = self._domain[i].take(area, axis=0)
+        return rows
+
+    def codes(self, kind: str) -> list[str | None]:
+        """`code` of every area there is, by its number."""
+        return [code.decode() or None for code in self._codes[kind].tolist()]
+
     def deciles(self, found: FoundColumn, edition: str) -> npt.NDArray[np.uint8]:
         """Deciles of a column in an edition, 0 where there is none."""
         i = self._edition.get(edition)

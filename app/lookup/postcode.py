@@ -256,8 +256,8 @@ def pack(column: TextColumn, start: int, stop: int) -> tuple[Int32s, Int32s]:
     a sector that is not negative may still be one that no rule allows, so ask `parse_column` unless
     the sector is known to be real.
     """
-    offsets = column.offsets[start : stop + 1].astype(np.int64)
-    return _pack(column.data, offsets[:-1], offsets[1:])
+    starts, ends = column.starts[start:stop], column.ends[start:stop]
+    return _pack(column.data, starts.astype(np.int64, copy=False), ends.astype(np.int64, copy=False))
 
 
 def _pack(
@@ -310,7 +310,7 @@ def parse_column(column: TextColumn) -> ParsedColumn:
     space, rubbish) once for each distinct string.
     """
     n = len(column)
-    if n and np.diff(column.offsets).max() > (most := longest_bytes()):
+    if n and (column.ends - column.starts).max() > (most := longest_bytes()):
         column = column.take(np.arange(n), most)
     parsed = ParsedColumn(np.zeros(n, np.uint8), np.empty(n, np.int32), np.empty(n, np.int32), np.zeros(n, np.bool_))
     for start in range(0, n, CHUNK):
@@ -319,7 +319,7 @@ def parse_column(column: TextColumn) -> ParsedColumn:
         parsed.sector[rows], parsed.unit[rows] = pack(column, start, stop)
         asked = _decide(parsed, np.arange(start, stop))
         if len(asked):
-            starts, ends = column.offsets[asked].astype(np.int64), column.offsets[asked + 1].astype(np.int64)
+            starts, ends = column.starts[asked].astype(np.int64), column.ends[asked].astype(np.int64)
             short = ends - starts <= rules().longest
             asked, longer = asked[short], asked[~short]
             starts, ends = _trimmed(column.data, starts[short], ends[short])

@@ -1,4 +1,4 @@
-"""A column of strings as two flat arrays, the way Arrow holds it, so that NumPy can read it."""
+"""A column of strings as flat arrays, so that NumPy can read it where it lies: in Arrow's memory, or in a file's."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,13 +10,15 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class TextColumn:
-    """UTF-8 strings end to end: row i is `data[offsets[i]:offsets[i + 1]]`.
+    """UTF-8 strings in one piece of memory, in their order: row i is `data[starts[i]:ends[i]]`.
 
-    A missing value is an empty string: neither says anything of where someone lives.
+    What stands between two rows belongs to none. A missing value is an empty string: neither says anything of where
+    someone lives.
     """
 
     data: npt.NDArray[np.uint8]
-    offsets: npt.NDArray[np.integer]
+    starts: npt.NDArray[np.integer]
+    ends: npt.NDArray[np.integer]
 
     @classmethod
     def of(cls, strings: Iterable[str | None]) -> Self:
@@ -27,26 +29,31 @@ class TextColumn:
             lengths = [len(t.encode("utf-8", "replace")) for t in texts]
         offsets = np.zeros(len(texts) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
-        return cls(np.frombuffer(data, np.uint8), offsets)
+        return cls.end_to_end(np.frombuffer(data, np.uint8), offsets)
+
+    @classmethod
+    def end_to_end(cls, data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.integer]) -> Self:
+        """From strings without anything between them, as Arrow holds them: one offset more than rows."""
+        return cls(data, offsets[:-1], offsets[1:])
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(self.starts)
 
     def rows(self, start: int, stop: int) -> Self:
         """A run of rows, nothing copied."""
-        return type(self)(self.data, self.offsets[start : stop + 1])
+        return type(self)(self.data, self.starts[start:stop], self.ends[start:stop])
 
     def take(self, rows: npt.NDArray[np.integer], longest: int) -> Self:
         """Some rows as a column of their own, copied, each cut after `longest` bytes."""
-        starts = self.offsets[rows].astype(np.int64)
-        lengths = np.minimum(self.offsets[rows + 1] - starts, longest)
+        starts = self.starts[rows].astype(np.int64)
+        lengths = np.minimum(self.ends[rows] - starts, longest)
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
         where = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
-        return type(self)(self.data[where], offsets)
+        return self.end_to_end(self.data[where], offsets)
 
     def values(self, rows: npt.NDArray[np.integer]) -> list[bytes]:
         """The bytes of some rows."""
         data = self.data.data
-        starts, stops = self.offsets[rows].tolist(), self.offsets[rows + 1].tolist()
-        return [bytes(data[a:b]) for a, b in zip(starts, stops, strict=True)]
+        starts, ends = self.starts[rows].tolist(), self.ends[rows].tolist()
+        return [bytes(data[a:b]) for a, b in zip(starts, ends, strict=True)]

@@ -183,7 +183,7 @@ def _text(column: pa.Array) -> TextColumn:
     _, offsets, data = column.buffers()
     first = column.offset
     bounds = np.frombuffer(offsets, np.int32)[first : first + len(column) + 1]
-    return TextColumn(np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8), bounds)
+    return TextColumn.end_to_end(np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8), bounds)
 
 
 def _codes(column: pa.Array, vocabulary: dict[str, int]) -> Int32s:

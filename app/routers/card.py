@@ -21,7 +21,7 @@ from app.page_doors import FORM, above, page
 from app.pages import token
 from app.pages.card import PROBLEMS, Field, render_ask, render_card, render_gone, render_not_found
 from app.pages.sign_in import render_not_from_here
-from app.routers.enrich import read_record
+from app.routers.answering import read_record
 from app.routers.forms import Fields, ForeignFormError, read_form, visitor_of
 from app.routers.json_body import DirectRoute, body_of, media_type, read_json
 from app.routers.state import card_secrets_of, current_of, index_of, may_see_groups, rules_of, settings_of

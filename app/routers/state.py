@@ -12,7 +12,7 @@ from app.enrichment import Rules
 from app.errors import Problem
 from app.exchange import exchange_of
 from app.health import Health
-from app.limits import charge_rows
+from app.limits import charge_rows, wait_for_rows
 from app.lookup.index import Index
 from app.metrics import Metrics
 from app.settings import Settings
@@ -95,6 +95,17 @@ def check_area(request: Request, *, asked: bool) -> None:
     if asked and not may(request, "area"):
         exchange_of(request.scope).refused = "scope"
         raise Problem(403)
+
+
+def charge_at_once(request: Request, most: int) -> int:
+    """How many rows of a stream can be waited for at once: so many, or what a whole minute allows."""
+    return min(most, request.app.state.allowances.rows_per_minute or most)
+
+
+async def wait_for_turn(request: Request, rows: int) -> None:
+    """Wait until a slice of a stream may be answered: for its client's allowance, and for all who ask besides."""
+    await wait_for_rows(request.app.state.allowances, client_of(request), rows)
+    await request.app.state.overload.turn()
 
 
 def charge(request: Request, rows: int) -> dict[str, str]:

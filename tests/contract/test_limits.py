@@ -115,6 +115,32 @@ def test_a_large_body_weighs_once_it_is_there_and_only_takes_a_place_while_it_co
     assert overload.in_flight == 0
 
 
+def test_a_stream_takes_a_place_until_its_body_comes_and_is_never_turned_away_after() -> None:
+    seen = []
+
+    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(overload.in_flight)
+        for _ in range(3):
+            await receive()
+            seen.append(overload.in_flight)
+            overload.in_flight = overload.most
+
+    messages = iter([True, True, False])
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": next(messages)}
+
+    overload = Overload(10)
+    for head in ((b"transfer-encoding", b"chunked"), (b"content-length", b"300000")):
+        messages = iter([True, True, False])
+        overload.in_flight = 0
+        Asked(Shedding(reads, overload), receive)(path="/v1/enrich/stream", headers=[head])
+        assert seen == [1, 0, 10, 10]
+        seen.clear()
+    assert overload.in_flight == 10
+    assert Asked(Shedding(reads, overload), receive)(path="/v1/enrich/stream") == 503
+
+
 def test_a_large_body_that_comes_when_others_have_taken_everything_up_is_turned_away() -> None:
     async def reads(scope: Scope, receive: Receive, send: Send) -> None:
         overload.in_flight += 10
@@ -291,6 +317,27 @@ def test_the_time_is_for_the_whole_body_and_what_comes_after_it_has_none() -> No
         Asked(limit, drips)()
     pieces[:] = [False]
     assert Asked(limit, drips)() is None
+
+
+def test_of_a_stream_each_piece_has_its_time_and_the_whole_has_none_and_no_length() -> None:
+    pieces = [True] * 30
+
+    async def drips() -> Message:
+        if not pieces:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0.005)
+        return {"type": "http.request", "body": b"x" * 100, "more_body": pieces.pop()}
+
+    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+        while True:
+            await receive()
+
+    exchange = Exchange()
+    exchange.door = next(door for door in DOORS if door.name == "stream")
+    limit = BodyLimit(reads, {"record": 100, "batch": 100}, seconds=0.1)
+    with pytest.raises(HTTPException) as raised:
+        Asked(limit, drips)(**{KEY: exchange, "headers": [(b"content-length", b"1000000000")]})
+    assert (raised.value.status_code, pieces) == (408, [])
 
 
 async def answered(scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,7 +20,13 @@ NAMES = {"patient-view": "PatientView", "appointment-book": "AppointmentBook"}
 # CDS Hooks has a status of its own for a request whose prefetch is missing, and FHIR for a format that is not JSON;
 # too long a list may be over the limit of a body before it is anything else.
 REFUSALS = ["400", "401", "403", "404", "405", "406", "412", "413", "415", "422"]
-CONFIG = {"checks": {"negative_data_rejection": {"expected-statuses": REFUSALS}}}
+NEGATIVE = {"negative_data_rejection": {"expected-statuses": REFUSALS}}
+# No schema can say that a column which the query names must be there.
+POSITIVE = {"positive_data_acceptance": {"expected-statuses": ["2xx", "422"]}}
+CONFIG = {
+    "checks": NEGATIVE,
+    "operations": [{"include-path": "/v1/enrich/stream", "checks": NEGATIVE | POSITIVE}],
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +50,13 @@ def ndjson(_: schemathesis.SerializationContext, value: Any) -> bytes:
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     return b"\n".join(json.dumps(v).encode() for v in (value if isinstance(value, list) else [value]))
+
+
+@schemathesis.serializer("text/csv")
+def table(_: schemathesis.SerializationContext, value: Any) -> bytes:
+    """Whatever it is, under a heading that names the postcode."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return b"postcode\n" + text.encode("utf-8", "surrogatepass")
 
 
 schema = schemathesis.pytest.from_fixture("described")
@@ -72,7 +85,9 @@ def test_every_operation_has_a_summary_and_its_errors(document: dict[str, Any]) 
             assert operation["summary"], (path, method)
             assert operation["description"], (path, method)
             if method == "post":
-                assert {"400", "413", "422", "503"} <= set(operation["responses"]), path
+                assert {"413", "422", "503"} <= set(operation["responses"]), path
+                # A stream whose lines are no JSON is answered, line by line.
+                assert ("400" in operation["responses"]) == (path != "/v1/enrich/stream")
                 assert operation["requestBody"]["content"]
             for status, answer in operation["responses"].items():
                 if status[0] in "45":
@@ -108,6 +123,11 @@ def test_the_examples_of_requests_are_answered(client: TestClient, document: dic
         assert client.post("/cds-services/access-offers/feedback", json=example).json() == {}
     for example in schemas["BatchRequest"]["examples"]:
         assert client.post("/v1/enrich/batch", json=example).status_code == 200
+    streamed = document["paths"]["/v1/enrich/stream"]["post"]
+    for kind, described in streamed["requestBody"]["content"].items():
+        answer = client.post("/v1/enrich/stream", content=described["example"], headers={"Content-Type": kind})
+        shown = streamed["responses"]["200"]["content"][kind].get("example", answer.text)
+        assert (answer.status_code, answer.text) == (200, shown)
     plain = bearer(key_for(client.app.state.settings, "enrich"))  # type: ignore[attr-defined]
     answer = client.post("/v1/enrich", json={"postcode": "NG1 1AA"}, headers=plain).json()
     example = schemas["EnrichResponse"]["examples"][0]

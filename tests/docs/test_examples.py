@@ -5,10 +5,12 @@ import logging
 import re
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
@@ -19,11 +21,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.contract.enrich import Contact, EnrichRequest, EnrichResponse
+from app.counts.periods import today
 from app.counts.vocabulary import vocabulary
 from app.settings import Settings
+from examples import stream
 from examples.client import SECONDS, connect, enrich_or_none
 from examples.hl7v2 import mapping
-from tests.integration.running import free_port, serving
+from tests.integration.running import free_port, pasted, serving
 from tests.service import bearer, calling, key_in
 from tests.starter_data import postcodes
 
@@ -233,26 +237,83 @@ def test_what_is_to_be_written_back_is_in_every_answer() -> None:
     assert named <= set(EnrichResponse.model_fields)
 
 
-def test_the_commands_for_a_nightly_file_give_an_answer_for_each_line_and_count_each_contact_once(
-    running: tuple[str, str], tmp_path: Path
+def test_the_commands_for_a_nightly_file_answer_each_row_and_count_each_contact_once(
+    starter: Path, tmp_path: Path
 ) -> None:
-    commands = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)[0].replace("http://127.0.0.1:8080", running[0])
+    alone, counted = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)[:2]
+    rows = [f"NG1 1AA,night {i},{today()},340,attended" for i in range(3)]
+    heading = "home_postcode,contact_id,contact_date,treatment_function_code,outcome"
+    (tmp_path / "extract.csv").write_text("\n".join([heading, *rows, ""]), "utf-8")
+    environment = {"IMDLENS_DATA_DIR": str(starter), "IMDLENS_COUNTS_DIR": str(tmp_path / "counts")}
+    nights = [pasted(commands, cwd=tmp_path, **environment) for commands in (alone, counted, counted)]
+    assert [night.returncode for night in nights] == [0, 0, 0], [night.stderr for night in nights]
+    said = [re.findall(r"Contacts counted: (\d)", night.stderr) for night in nights]
+    assert said == [[], ["3"], ["0"]]
+    answered = (tmp_path / "answered.csv").read_text("utf-8").splitlines()[1:]
+    assert answered == [f"{row},live,England,3,2,IoD2025,false," for row in rows]
+    (tmp_path / "extract.csv").write_text(f"{heading}\nNG1 1AA\n", "utf-8")
+    assert pasted(f"{alone}echo loaded", cwd=tmp_path, **environment).stdout == ""
+    assert (tmp_path / "answered.csv").read_text("utf-8").splitlines()[1:] == answered
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "csv"])
+def test_the_commands_for_a_large_file_answer_all_of_it_or_leave_nothing(
+    running: tuple[str, str], tmp_path: Path, kind: str
+) -> None:
+    (commands,) = [
+        c for c in re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL) if f"> answers.{kind}" in c and "-T -" in c
+    ]
+    commands = commands.replace("http://127.0.0.1:8080", running[0]).replace("/etc/imdlens/key.header", "key.header")
     (tmp_path / "key.header").write_text(f"Authorization: {bearer(running[1])['Authorization']}\n")
-    commands = commands.replace("/etc/imdlens/key.header", "key.header")
-    records = [{"postcode": "NG1 1AA", "contact": {"event_id": f"night {i}"}} for i in range(3)]
-    lines = [*map(json.dumps, records), '{"postcode": 1}', '{"postcode": "ZZ99 3VZ"}']
-    (tmp_path / "extract.ndjson").write_text("\n".join(lines) + "\n")
-    commands = commands.replace("-l 5000", "-l 2")  # so that there is more than one part
-    nights = []
-    for _ in range(2):
-        (tmp_path / "part-zz").write_text("of a night that broke off")
-        subprocess.run(["sh", "-c", commands], cwd=tmp_path, check=True)
-        nights.append([json.loads(line) for line in (tmp_path / "answers.ndjson").read_text().splitlines()])
-    assert [a.get("imd_decile") for a in nights[0]] == [3, 3, 3, None, None]
-    assert nights[0][3]["error"]["status"] == 422
-    assert nights[0][4]["postcode_status"] == "no_fixed_abode"
-    assert [[a["counted"] for a in night[:3]] for night in nights] == [[True] * 3, [False] * 3]
-    assert not list(tmp_path.glob("part-*"))
+    line = '{"postcode": "NG1 1AA"}\n' if kind == "ndjson" else "1,NG1 1AA\n"
+    heading = "" if kind == "ndjson" else "id,postcode\n"
+    (tmp_path / f"extract.{kind}").write_text(heading + line * 50_000)
+    subprocess.run(["sh", "-c", commands], cwd=tmp_path, check=True)
+    answers = (tmp_path / f"answers.{kind}").read_text().splitlines()
+    assert len(answers) == 50_000 + bool(heading)
+    assert len(set(answers)) == 1 + bool(heading)
+    (tmp_path / "key.header").write_text("Authorization: Bearer imdl_" + "A" * 43)
+    subprocess.run(["sh", "-c", commands], cwd=tmp_path, check=True, capture_output=True)
+    assert not (tmp_path / f"answers.{kind}").exists()
+
+
+def test_the_program_for_a_large_file_reads_while_it_sends(running: tuple[str, str], tmp_path: Path) -> None:
+    (program,) = [p for p in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL) if "examples.stream" in p]
+    program = program.replace("http://127.0.0.1:8080", running[0])
+    (tmp_path / "extract.ndjson").write_bytes(b'{"postcode": "NG1 1AA"}\n' * 50_000)  # far more than any buffer holds
+    program = f"import os\nos.chdir({str(tmp_path)!r})\nkey = {running[1]!r}\n{program}"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=120)
+    assert (tmp_path / "answers.ndjson").read_bytes().count(b'"imd_decile":3') == 50_000
+
+
+def test_the_program_for_a_large_file_raises_where_it_is_refused_and_where_either_side_breaks_off(
+    running: tuple[str, str],
+) -> None:
+    def breaks_off() -> Iterator[bytes]:
+        yield b'{"postcode": "NG1 1AA"}\n'
+        raise KeyError
+
+    with pytest.raises(stream.RefusedError, match="A key is needed"):
+        list(stream.answers(running[0], "imdl_" + "A" * 43, [b"{}"]))
+    with pytest.raises(KeyError):
+        list(stream.answers(running[0], running[1], breaks_off()))
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\n\r\n"
+    for said in (head, head + b"3\r\n{}"):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            answering_so = threading.Thread(target=_answer_once, args=(server, said))
+            answering_so.start()
+            with pytest.raises((HTTPException, OSError)):
+                list(stream.answers(f"http://127.0.0.1:{server.getsockname()[1]}", "key", [b"{}\n"]))
+            answering_so.join()
+
+
+def _answer_once(server: socket.socket, said: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        asked = b""
+        while not asked.endswith(b"0\r\n\r\n"):
+            asked += connection.recv(65536)
+        connection.sendall(said)
 
 
 # ------------------------------------------------------------------------------------------------ the client

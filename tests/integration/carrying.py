@@ -28,7 +28,7 @@ MOST_BYTES: Final = 16_384
 BY_NAME: Final = {door.name: door for door in DOORS}
 GUARDED: Final = [door for door in DOORS if door.scope is not None]
 POSTED: Final = [door for door in DOORS if door.method == "POST"]
-JSON: Final = [door for door in POSTED if door.name not in ("sign_in", "sign_out")]
+JSON: Final = [door for door in POSTED if door.name not in ("sign_in", "sign_out", "stream")]
 ECHOED: Final = frozenset({"x-request-id", "x-correlation-id"})
 """What comes back by contract."""
 
@@ -339,8 +339,11 @@ class Carrier:
         """A request without the last byte of its body."""
         made = self.good(door)
         said = {**self.headers(), **made.headers, **headers}
-        body = urlencode(made.form).encode() if made.form is not None else json.dumps(made.json).encode()
-        said["Content-Type"] = FORM if made.form is not None else "application/json"
+        if door.name == "stream":  # a heading that does not end: an answer must not have begun
+            body, said["Content-Type"] = f"{self.mark()},{self.postcode()}".encode(), "text/csv"
+        else:
+            body = urlencode(made.form).encode() if made.form is not None else json.dumps(made.json).encode()
+            said["Content-Type"] = FORM if made.form is not None else "application/json"
         return self.head(door, made.path, said, len(body) + 1) + body
 
     def answer_to(self, connection: socket.socket) -> int:
@@ -392,6 +395,19 @@ def _batch(c: Carrier) -> Carried:
     return Carried("/v1/enrich/batch", content=content, headers={"Content-Type": "application/x-ndjson"})
 
 
+def _stream(c: Carrier) -> Carried:
+    if c.rng.random() < 0.5:
+        lines = [json.dumps(r) for r in (c.record(), {c.mark(): c.mark()}, c.contact())]
+        lines += [f'{{"postcode": "{c.postcode()}', c.mark(), json.dumps(c.mark() * 5000)]
+        headers = {"Content-Type": "application/x-ndjson"}
+    else:
+        lines = [f"{c.mark()},postcode,{c.name()}"]
+        lines += [f"{c.nhs_number()},{p},{c.name()}" for p in (c.postcode(), c.rng.choice(c.postcodes), c.mark())]
+        lines += [c.mark(), c.mark() * 5000, f'"{c.name()}\n{c.mark()}",{c.postcode()}']
+        headers = {"Content-Type": c.rng.choice(["text/csv", f'text/csv; charset="utf-8"; {c.mark()}={c.mark()}'])}
+    return Carried("/v1/enrich/stream", content="\n".join(lines).encode(), headers=headers)
+
+
 def _card_make(c: Carrier) -> Carried:
     if c.session and c.rng.random() < 0.5:
         form = {"postcode": c.rng.choice([c.postcode(), c.rng.choice(c.postcodes)]), "form_token": c.form_token}
@@ -431,6 +447,7 @@ _NOTHING_SEALED: Final = 404
 _GOOD: Final[dict[str, Callable[[Carrier], Carried]]] = {
     "enrich": lambda c: Carried("/v1/enrich", c.rng.choice([c.record(), c.contact()])),
     "batch": _batch,
+    "stream": _stream,
     "tables": _get("/v1/breakdowns"),
     "table": _get("/v1/breakdowns/specialty_core20", 200, 422, _NOTHING_SEALED),
     "exact_counts": _get("/v1/counts?month=2024-04&by=sex", 200, 422, _NOTHING_SEALED),

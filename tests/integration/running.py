@@ -26,6 +26,19 @@ def imdlens(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
     )
 
 
+def pasted(commands: str, *, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Lines of a guide, as somebody pastes them into a shell; the first that fails ends them."""
+    return subprocess.run(
+        ["sh", "-ec", f'imdlens() {{ "{sys.executable}" -m app.cli "$@"; }}\n{commands}'],
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "120", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
 def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

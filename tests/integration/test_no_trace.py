@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -235,7 +235,7 @@ def sign_in(c: Carrier) -> None:
 
 def ask_everything(c: Carrier) -> None:
     for door in DOORS:
-        for _ in range(12 if door in JSON else 2):
+        for _ in range(12 if door in POSTED else 2):
             c.send("good", door, c.good(door))
     c.client.cookies.clear()
 
@@ -291,17 +291,23 @@ def ask_wrongly(c: Carrier) -> None:
         c.send("406", door, refused._replace(headers={**made.headers, "Accept": f"text/{c.mark()}"}))
     for door in POSTED:
         made = c.good(door)
-        kind = carrying.FORM if door not in JSON else "application/json"
+        kind = "application/json" if door in JSON else "text/csv" if door.name == "stream" else carrying.FORM
         headers = {**made.headers, "Content-Type": kind, **(proof if door in GUARDED else {})}
         text = json.dumps(made.json or {c.mark(): c.postcode()})
+        filling = (5 if door.name == "stream" else 1) * 2500  # of a stream only a record may be too large
         odd = made._replace(json=None, form=None, headers=headers)
         strange = {**headers, "Content-Type": f"application/{c.mark()}; {c.mark()}={c.mark()}"}
         c.send("415", door, odd._replace(content=text.encode(), headers=strange, expected=frozenset({415})))
-        large = (text + c.mark() * 2500).encode()
+        large = (text + c.mark() * filling).encode()
         c.send("413", door, odd._replace(content=large, expected=frozenset({413})))
         chunked = c.client.post(made.path, content=_chunks(large), headers={**c.headers(), **headers})
         assert chunked.status_code in (413, 503), (door.name, chunked.status_code)
         c.keep(chunked)
+        if door.name == "stream":
+            for content in (f"{c.name()},{c.postcode()}\n{c.mark()}".encode(), text.encode()):
+                c.send("422", door, odd._replace(content=content, expected=frozenset({422})))
+            wanted = made._replace(path=f"{made.path}?include={c.mark()}&postcode_column={c.mark()}")
+            c.send("422", door, wanted._replace(expected=frozenset({422})))
         if door in JSON:
             for broken in (
                 text[:-2],
@@ -350,14 +356,51 @@ def break_within(c: Carrier) -> None:
     bodies: dict[str, Any] = {
         "enrich": {**c.record(), "postcode": sick},
         "batch": {"records": [{"postcode": sick}, c.record()]},
+        "stream": None,
         "card_make": {**c.record(), "postcode": sick},
         "fhir_enrich": c.as_fhir(sick),
         "cds_context": c.hook(BY_NAME["cds_context"], prefetch={"patient": c.patient(sick)}),
     }
     for name, body in bodies.items():
-        c.send("500", BY_NAME[name], Carried(BY_NAME[name].path, body, headers=c.key(), expected=failed))
+        content, headers = None, c.key()
+        if name == "stream":
+            content, headers = (
+                json.dumps({"postcode": sick}).encode(),
+                {**headers, "Content-Type": "application/x-ndjson"},
+            )
+        c.send("500", BY_NAME[name], Carried(BY_NAME[name].path, body, None, content, headers, failed))
+    break_a_stream(c, sick)
     asked = Carried(f"/v1/breakdowns/{WORD}-{c.mark()}", headers=c.key(), expected=failed)
     c.send("500", BY_NAME["table"], asked)
+
+
+def break_a_stream(c: Carrier, sick: str) -> None:
+    """A stream that fails when some of its answers were sent: they come, and the end does not."""
+    door = BY_NAME["stream"]
+    for kind, sound in (("application/x-ndjson", json.dumps(c.contact())), ("text/csv", f"postcode\n{c.postcode()}")):
+        broken = json.dumps({"postcode": sick}) if sound[0] == "{" else sick
+        said = {**c.headers(), **c.key(), "Content-Type": kind, "Transfer-Encoding": "chunked"}
+        for _ in range(20):
+            with _connected(c) as connection:
+                head = c.head(door, door.path, said, 0).replace(b"Content-Length: 0\r\n", b"")
+                connection.sendall(head + _chunk(f"{sound}\n"))
+                came = connection.recv(65536)
+                if came[9:12] != b"200":
+                    c.answers.append(came.partition(b"\r\n\r\n")[2])
+                    continue
+                with suppress(OSError):
+                    connection.sendall(_chunk(f"{broken}\n" * 3))
+                    while some := connection.recv(65536):
+                        came += some
+            assert b"\r\n0\r\n" not in came, "an answer that broke off looked whole"
+            c.answers.append(came.partition(b"\r\n\r\n")[2])
+            c.driven["cut"].add(kind)
+            break
+    assert len(c.driven["cut"]) == 2
+
+
+def _chunk(text: str) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(text.encode()), text.encode())
 
 
 def speak_no_http(c: Carrier) -> None:

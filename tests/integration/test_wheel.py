@@ -11,9 +11,14 @@ ROOT = Path(__file__).parents[2]
 def test_rules_wording_manifest_starter_data_and_attribution_are_inside_the_wheel(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        names = set(wheel.namelist())
+        (scripts,) = [wheel.read(name).decode() for name in names if name.endswith("entry_points.txt")]
     assert names >= {
         "app/cli.py",
+        "app/cli_spark.py",
+        "app/batch/files.py",
+        "app/batch/spark.py",
         "app/lookup/postcode_rules.toml",
         "app/context/rules/summaries.toml",
         "app/counts/rules/vocabulary.toml",
@@ -29,12 +34,30 @@ def test_rules_wording_manifest_starter_data_and_attribution_are_inside_the_whee
         "app/pages/templates/notice.html",
         "app/pages/templates/page.html",
         "app/pages/templates/parts.html",
+        "app/pages/templates/transition.css",
+        "app/pages/templates/transition.html",
         "app/migrations/env.py",
         "app/migrations/versions/0001_the_store_of_counts.py",
+        "app/migrations/versions/0003_files_that_replace_files.py",
         "app/reference/data/manifest.toml",
         "app/reference/data/ATTRIBUTION.md",
         "app/reference/data/starter/starter_postcodes.csv",
         "app/reference/data/starter/starter_lsoa21.csv",
         "app/reference/data/starter/starter_lsoa11.csv",
     }
-    assert not [n for n in names if n.startswith(("tests/", "docs/", "examples/", "benchmarks/"))]
+    assert {"imdlens = app.cli:main", "imdlens-spark = app.cli_spark:main"} <= set(scripts.splitlines())
+    assert not [n for n in names if n.startswith(("tests/", "tests_spark/", "docs/", "examples/", "benchmarks/"))]
+
+
+def test_without_spark_its_command_says_in_one_sentence_what_is_missing(tmp_path: Path) -> None:
+    # As where it is not installed, whatever is installed here.
+    hidden = "import sys; sys.modules['pyspark'] = None; from app.cli_spark import main; main()"
+    for words, code, told in (
+        (["in", "out"], 1, "imdlens-spark: Spark is not installed here: pip install 'imd-lens[spark]', or run this by"),
+        (["--help"], 0, ""),
+    ):
+        run = subprocess.run(
+            [sys.executable, "-c", hidden, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (run.returncode, run.stderr.startswith(told)) == (code, True), run.stderr
+        assert run.stderr.count("\n") <= 1

@@ -59,8 +59,15 @@ def test_what_differs_by_a_character_from_a_held_postcode_is_not_found_as_it(ind
 
 def test_rows_of_an_arrow_slice_are_read_where_they_lie() -> None:
     whole = TextColumn.of(["junk", "NG1 1AA", "M1 1AE", "junk"])
-    part = TextColumn(whole.data, whole.offsets[1:4])
-    assert parse_column(part).kind.tolist() == [0, 0]
+    assert parse_column(whole.rows(1, 3)).kind.tolist() == [0, 0]
+    assert parse_column(TextColumn(whole.data, whole.starts[1:3], whole.ends[1:3])).kind.tolist() == [0, 0]
+
+
+def test_what_stands_between_two_rows_belongs_to_none(index: Index) -> None:
+    data = np.frombuffer(b"A1,NG1 1AA,7\0\nB2,ng11aa,NG1\n1AA,M1 1AE", np.uint8)
+    column = TextColumn(data, np.array([3, 17, 28]), np.array([10, 23, 31]))
+    assert column.values(np.arange(3)) == [b"NG1 1AA", b"ng11aa", b"1AA"]
+    assert [STATUSES[s] for s in index.many(column).status] == ["live", "live", "malformed"]
 
 
 def test_a_row_of_many_megabytes_is_malformed_like_any_other() -> None:
@@ -70,7 +77,7 @@ def test_a_row_of_many_megabytes_is_malformed_like_any_other() -> None:
 
 def test_bytes_that_are_not_utf8_are_malformed() -> None:
     data = np.frombuffer(b"NG1 1\xc0\xafNG1 1AA", np.uint8)
-    parsed = parse_column(TextColumn(data, np.array([0, 7, 14])))
+    parsed = parse_column(TextColumn.end_to_end(data, np.array([0, 7, 14])))
     assert [KINDS[k] for k in parsed.kind] == ["malformed", "real"]
 
 

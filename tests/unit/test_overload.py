@@ -1,5 +1,8 @@
 """When a worker turns requests away, with a clock of the test's own."""
 
+import asyncio
+from itertools import pairwise
+
 import pytest
 
 from app.overload import LoopDelay, Overload, weight
@@ -110,3 +113,50 @@ def test_an_overload_is_logged_once_when_it_begins_and_once_when_it_ends(
         "overloaded: some requests are answered 503",
         "no longer overloaded",
     ]
+
+
+# ---------------------------------------------------------------------------------------------- turns
+
+
+def test_slices_of_streams_are_done_one_at_a_time_with_others_between() -> None:
+    async def run() -> list[str]:
+        overload, done = Overload(10), list[str]()
+
+        async def stream() -> None:
+            for _ in range(5):
+                await overload.turn()
+                done.append("slice")
+
+        async def single() -> None:
+            for _ in range(40):
+                await asyncio.sleep(0)
+                done.append("single")
+
+        await asyncio.gather(stream(), stream(), stream(), single())
+        return done
+
+    done = asyncio.run(run())
+    assert done.count("slice") == 15
+    assert all(pair != ("slice", "slice") for pair in pairwise(done[: len(done) - done[::-1].index("single")]))
+
+
+@pytest.mark.parametrize("sign", ["late", "room"])
+def test_under_strain_a_slice_waits_until_it_is_over_or_its_patience_is(sign: str) -> None:
+    async def run(*, is_over: bool) -> float:
+        now = 0.0
+
+        def clock() -> float:
+            nonlocal now
+            now += 0.05
+            return now
+
+        overload = Overload(10, clock=clock)
+        overload.delay.last, overload.room = (1.0, 10) if sign == "late" else (0.0, 9)
+        assert overload.is_strained
+        if is_over:
+            overload.delay.last, overload.room = 0.0, 10
+        await overload.turn()
+        return now
+
+    assert asyncio.run(run(is_over=False)) > 1.0
+    assert asyncio.run(run(is_over=True)) < 0.2

@@ -296,19 +296,23 @@ def test_an_edition_holds_for_a_financial_year_and_its_change_is_a_labelled_brea
 def test_a_waiting_list_is_replaced_whole_or_not_at_all(sqlite: Engine, index: Index, rules: Rules) -> None:
     people = [Waiting("NG1 1AA", "340", 20.0)] * 30 + [Waiting(None, "340", 3.0)] * 9
     snapshot = Snapshot("list 1", "2024-04", "IoD2025")
-    assert replace_waiting_list(sqlite, snapshot, people, index, rules, expected=39) == 39
+    assert replace_waiting_list(sqlite, snapshot, people, index, rules, expected=39, since="2024-04") == 39
     with pytest.raises(WaitingListError, match="not 40"):
-        replace_waiting_list(sqlite, snapshot, people[:5], index, rules, expected=40)
+        replace_waiting_list(sqlite, snapshot, people[:5], index, rules, expected=40, since="2024-04")
     assert value(sqlite, "SELECT sum(n) FROM waiting_list") == 39
-    assert replace_waiting_list(sqlite, snapshot, people[:30], index, rules, expected=30) == 30
+    assert replace_waiting_list(sqlite, snapshot, people[:30], index, rules, expected=30, since="2024-04") == 30
     assert value(sqlite, "SELECT sum(n) FROM waiting_list") == 30
 
 
 def test_a_waiting_list_is_published_only_when_it_is_complete(sqlite: Engine, index: Index) -> None:
     rules = Rules("IoD2025", Rulebook.load())
     people = [Waiting("NG1 1AA", "340", 60.0)] * 30 + [Waiting("NG1 1AA", "340", 18.0)] * 70
-    replace_waiting_list(sqlite, Snapshot("a", "2024-04", "IoD2025"), people, index, rules, expected=len(people))
-    replace_waiting_list(sqlite, Snapshot("b", "2024-05", "IoD2025"), people, index, rules, expected=len(people))
+    replace_waiting_list(
+        sqlite, Snapshot("a", "2024-04", "IoD2025"), people, index, rules, expected=100, since="2024-04"
+    )
+    replace_waiting_list(
+        sqlite, Snapshot("b", "2024-05", "IoD2025"), people, index, rules, expected=100, since="2024-04"
+    )
     run(sqlite, "UPDATE waiting_list_snapshot SET complete = 0 WHERE month = '2024-05'")
     for month in ("2024-04", "2024-05"):
         seal(sqlite, month, PUBLISHER)
@@ -396,6 +400,18 @@ def test_a_host_that_was_given_up_is_not_asked_for_again(sqlite: Engine) -> None
     CountStore(sqlite, "IoD2025").beat("host-a", 2)
     seal(sqlite, "2024-04", PUBLISHER, without=["host-a"])
     assert seal(sqlite, "2024-05", PUBLISHER) is not None
+
+
+def test_a_waiting_list_of_a_mistyped_year_opens_no_month(sqlite: Engine, index: Index, rules: Rules) -> None:
+    for known, month in (([], "2016-10"), (["2026-10"], "2025-10")):
+        fill(sqlite, known)
+        before = value(sqlite, "SELECT count(*) FROM month"), value(sqlite, "SELECT count(*) FROM financial_year")
+        with pytest.raises(WaitingListError, match=r"too old: months are counted from 20.*IMDLENS_COUNTS_SINCE"):
+            replace_waiting_list(sqlite, Snapshot("a", month, "IoD2025"), [], index, rules, expected=0)
+        assert (
+            value(sqlite, "SELECT count(*) FROM month"),
+            value(sqlite, "SELECT count(*) FROM financial_year"),
+        ) == before
 
 
 def test_a_waiting_list_of_a_closed_or_future_month_is_refused(sqlite: Engine, index: Index, rules: Rules) -> None:
