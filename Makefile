@@ -41,7 +41,7 @@ format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench  ## Measure everything beside its peers, in half an hour (needs wrk; full data by NATIONAL_FILES)
+bench: $(VENV)/.bench  ## Measure everything beside its peers (long; needs wrk; full data by NATIONAL_FILES)
 	$(BIN)/python -m benchmarks.all
 
 bench-spark: java $(SPARK)/.made  ## Measure enrichment on Spark beside a broadcast join (full data by NATIONAL_FILES)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO, Final, NamedTuple, cast
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 
 from app.batch.arrays import of_numbers, of_values
 from app.batch.columns import Answers
+from app.batch.encodings import encoded, widened
 from app.batch.plan import FileProblemError, Plan
 from app.lookup.text import TextColumn
 
@@ -40,14 +41,6 @@ _WORKERS: Final = min(4, os.cpu_count() or 1)
 _CANDIDATES: Final = b",;\t|"
 _QUOTE, _LF, _CR = b'"\n\r'
 _SEP_LINE: Final = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([^\r\n"])"?\r?\n')  # what Excel writes for itself
-_WIDE: Final = (
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_LONGEST_MARK: Final = 4
-_STATEFUL: Final = ("utf-7", "hz", "iso2022", "punycode", "unicode-escape", "raw-unicode-escape")
 _NOTHING, _NULL = of_values([b"", None], pa.binary())
 _LOOKED_AT: Final = 2**20  # bytes, for the encoding
 
@@ -84,6 +77,7 @@ class Piece(NamedTuple):
     data: bytes | memoryview
     quotes: Places | None  # where quoting begins and ends, in turn; None where there is none
     ended: bool  # whether its last record has a line end
+    lines: int  # line ends in it
 
 
 @dataclass(slots=True)
@@ -136,9 +130,9 @@ def enrich_delimited(
     put another one in its place. They go to `aside`, as they are; without it the first of them ends the run, once all
     are known. An empty line stays as it is, and is no record, unless there is but one column.
     """
-    source, recoded, encoding = _widened(source, plan)
+    source, recoded, encoding = widened(source, plan.encoding)
     if recoded is not None:
-        sink, aside = _encoded(sink, recoded), _encoded(aside, recoded)
+        sink, aside = encoded(sink, recoded), encoded(aside, recoded)
     reader = _Reader(source, piece)
     heading = _heading(reader, plan, encoding)
     writer = _Writer(heading, plan, sets_aside=aside is not None, writes=sink is not None)
@@ -171,9 +165,9 @@ def read_delimited(
     The last of what is returned tells which records were set aside, once all batches were taken. FileProblemError as of
     `enrich_delimited`.
     """
-    source, recoded, encoding = _widened(source, plan)
+    source, recoded, encoding = widened(source, plan.encoding)
     if recoded is not None:
-        aside = _encoded(aside, recoded)
+        aside = encoded(aside, recoded)
     reader = _Reader(source, piece)
     heading = _heading(reader, plan, encoding)
     ragged = Ragged(0, [])
@@ -186,7 +180,7 @@ def read_delimited(
         for found in reader.pieces(heading.delimiter):
             rows = scan(found, heading.delimiter, len(heading.names))
             ragged = _noted(ragged, rows, line)
-            line += _line_ends(found.data)
+            line += found.lines
             if len(rows.ragged_starts) and aside is not None:
                 found, lost = _parted(found, rows, heading.delimiter)
                 aside.write(lost)
@@ -297,8 +291,6 @@ class _Reader:
         self._held = bytearray()
         self._line = 1
         self._at_end = False
-        self.taken = 0
-        """Bytes read so far."""
 
     def begin(self) -> bytes:
         """The beginning of the file, which stays to be read."""
@@ -321,7 +313,6 @@ class _Reader:
             while held < len(grown) and not self._at_end:
                 read = self._into(room[held:])
                 self._at_end = not read
-                self.taken += read
                 held += read
         del grown[held:]
         self._held = grown
@@ -354,7 +345,7 @@ class _Reader:
             self._check_length()
             quotes = self._quotes(delimiter)
             # Lines of a byte or two would make millions of records of one piece, and gigabytes of their places.
-            lines = _line_ends(self._held)
+            lines, whole = _line_ends(self._held), len(self._held)
             end = self._end(quotes, len(self._held) * _MOST_LINES // lines) if lines > _MOST_LINES else -1
             is_part = end >= 0
             if not is_part:
@@ -366,11 +357,12 @@ class _Reader:
                 end = len(self._held) - 1
             if end >= 0:
                 data, self._held = memoryview(self._held)[: end + 1], self._held[end + 1 :]
-                self._line += _line_ends(data)
+                inside = lines if end + 1 == whole else _line_ends(data)
+                self._line += inside
                 if quotes is not None:
                     quotes = quotes[: np.searchsorted(quotes, end, "right")]
                     quotes = quotes if len(quotes) else None
-                yield Piece(data, quotes, data[-1] == _LF)
+                yield Piece(data, quotes, data[-1] == _LF, inside)
             # A record that is longer than a piece is read in larger and larger steps, or it would be searched for
             # its end again and again.
             if not is_part:
@@ -530,7 +522,7 @@ class _Writer:
 
     def answer(self, piece: Piece) -> _Answered:
         """The piece with an answer at the end of each record."""
-        lines, aside = _line_ends(piece.data), b""
+        lines, aside = piece.lines, b""
         rows = scan(piece, self._heading.delimiter, len(self._heading.names))
         ragged = rows
         if len(rows.ragged_starts) and self._sets_aside:
@@ -605,7 +597,7 @@ def _parted(piece: Piece, rows: Rows, delimiter: int) -> tuple[Piece, bytes]:
     data = b"".join([*kept, piece.data[at:]])
     quotes = quoting(np.frombuffer(data, np.uint8), delimiter) if b'"' in data else None
     # Where nothing is left there is no record to be ended either.
-    return Piece(data, quotes, not data or data.endswith(b"\n")), b"".join(aside)
+    return Piece(data, quotes, not data or data.endswith(b"\n"), _line_ends(data)), b"".join(aside)
 
 
 def _texts(rows: Rows, heading: Heading, name: str) -> pa.Array:
@@ -637,105 +629,3 @@ def _utf8(column: pa.Array) -> pa.Array | None:
         return column.cast(pa.string())
     except pa.ArrowInvalid:
         return None
-
-
-# ------------------------------------------------------------------------------ other encodings
-
-
-def _widened(source: BinaryIO, plan: Plan) -> tuple[BinaryIO, str | None, str | None]:
-    """The source as bytes in which an ASCII letter is one byte and no part of another.
-
-    Beside it the encoding that it was put from into UTF-8, None where it is as it was; and the one it is in, None where
-    that is to be found out.
-    """
-    start = b""
-    while len(start) < _LONGEST_MARK and (part := source.read(_LONGEST_MARK - len(start))):
-        start += part
-    wide = next((name for mark, name in _WIDE if start.startswith(mark)), None)
-    told = plan.encoding
-    if told is not None:
-        try:
-            told = codecs.lookup(told).name
-            # A letter of the first is not the same bytes everywhere; what fails in other ways encodes no text.
-            is_text = not told.startswith(_STATEFUL) and "a".encode(told, "replace").decode(told, "replace") == "a"
-        except (LookupError, ValueError):
-            is_text = False
-        if not is_text:
-            raise FileProblemError("The encoding is not known: say utf-8, cp1252, utf-16-le or another.")
-    if told in ("utf-16", "utf-32"):  # these begin with a mark, or are as Windows writes them
-        told = wide or f"{told}-le"
-    if told == "utf-8-sig":
-        told = "utf-8"
-    encoding = wide or told
-    pushed = cast("BinaryIO", _Pushed(start, source))
-    if encoding is None or _is_transparent(encoding):
-        return pushed, None, encoding
-    return cast("BinaryIO", _Recoding(pushed, encoding)), encoding, "utf-8"
-
-
-def _encoded(sink: BinaryIO | None, encoding: str) -> BinaryIO | None:
-    return None if sink is None else cast("BinaryIO", _Encoding(sink, encoding))
-
-
-def _is_transparent(encoding: str) -> bool:
-    """Whether separators can be found among the bytes as they are."""
-    if encoding == "utf-8":
-        return True
-    ascii_bytes = bytes(range(128))
-    return ascii_bytes.decode(encoding, "replace") == ascii_bytes.decode("ascii") and all(
-        len(bytes([high, 65]).decode(encoding, "replace")) == 2 for high in range(128, 256)
-    )
-
-
-class _Pushed:
-    """A source whose beginning was read already."""
-
-    def __init__(self, start: bytes, source: BinaryIO) -> None:
-        self._start, self._source = start, source
-
-    def read(self, size: int) -> bytes:
-        if self._start:
-            start, self._start = self._start, b""
-            return start + self._source.read(max(size - len(start), 0))
-        return self._source.read(size)
-
-    def readinto(self, room: memoryview) -> int:
-        if self._start or not hasattr(self._source, "readinto"):
-            part = self.read(len(room))
-            room[: len(part)] = part
-            return len(part)
-        return self._source.readinto(room) or 0
-
-
-class _Recoding:
-    """A source in another encoding, read as UTF-8."""
-
-    def __init__(self, source: BinaryIO, encoding: str) -> None:
-        self._source, self._encoding = source, encoding
-        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
-
-    def read(self, size: int) -> bytes:
-        text = ""
-        while not text:
-            held = self._decoder.getstate()[0]
-            raw = self._source.read(size)
-            try:
-                text = self._decoder.decode(raw, final=not raw)
-                again = text.encode(self._encoding)
-            except UnicodeError:
-                raise FileProblemError(f"The file is not in {self._encoding}: say which it is by --encoding.") from None
-            if again + self._decoder.getstate()[0] != held + raw:  # two ways to write a letter: one would be lost
-                raise FileProblemError(f"The file cannot be kept as it is in {self._encoding}: save it as UTF-8.")
-            if not raw:
-                break
-        return text.encode()
-
-
-class _Encoding:
-    """A sink in another encoding, written to as UTF-8."""
-
-    def __init__(self, sink: BinaryIO, encoding: str) -> None:
-        self._sink, self._encoding = sink, encoding
-
-    def write(self, data: pa.Buffer | bytes) -> int:
-        return self._sink.write(bytes(data).decode().encode(self._encoding))

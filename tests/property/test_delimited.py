@@ -207,6 +207,18 @@ def test_a_file_in_another_encoding_comes_back_in_it(enricher: Enricher, index: 
     check()
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "cp932"])
+@pytest.mark.parametrize("piece", [1, 2, 3, 7, 64, 4096])
+def test_letters_that_are_longer_in_utf8_than_where_they_came_from_are_kept(
+    encoding: str, piece: int, enricher: Enricher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.batch.delimited._LOOKED_AT", 1)  # or the first megabyte would be one piece
+    note = "\u6f22\u5b57\uff71\uff72" * 10
+    data = "postcode,note\n" + f"NG1 1AA,{note}\n" * 100
+    back = answered(data.encode(encoding), enricher, piece, encoding=encoding).decode(encoding).splitlines()[1:]
+    assert [line.split(",")[:3] for line in back] == [["NG1 1AA", note, "live"]] * 100
+
+
 def test_domains_and_areas_are_those_of_each_row(enricher: Enricher, index: Index, rules: Rules) -> None:
     texts = [*starter_data.postcodes()[::20], "ZZ99 3VZ", "", "CF10 1AA"]
     data = b"postcode\n" + "".join(f"{text}\n" for text in texts).encode()
