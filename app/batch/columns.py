@@ -211,6 +211,13 @@ class Enricher:
         return self._codes[kind]
 
 
+def written(value: Any) -> bytes:
+    """A value of an answer as delimited text has it: nothing for what is not known, else `true`, `false` or itself."""
+    if value is None:
+        return b""
+    return str(value).lower().encode() if isinstance(value, bool) else str(value).encode()
+
+
 def text_column(column: pa.Array | pa.ChunkedArray) -> TextColumn:
     """A column of Arrow's as text, nothing copied where it is text already. A number stands for its digits."""
     if isinstance(column, pa.ChunkedArray):

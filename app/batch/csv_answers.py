@@ -1,11 +1,10 @@
 """Answers as CSV rows: what was asked is not among them, so that nothing in them needs quotes."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from app.batch.columns import AREA_COLUMNS, Enricher, Wanted
+from app.batch.columns import AREA_COLUMNS, Enricher, Wanted, written
 from app.batch.pieces import Fault
 from app.lookup.text import TextColumn
 
@@ -33,9 +32,8 @@ class CsvAnswers:
         ends = np.cumsum(lengths)
         column = TextColumn(np.frombuffer(b"".join(postcodes), np.uint8), ends - lengths, ends)
         answers = self._enricher.read(column)
-        self._cores += [
-            ",".join(map(_text, answer.core)) + "," for answer in self._enricher.answers[len(self._cores) :]
-        ]
+        for answer in self._enricher.answers[len(self._cores) :]:
+            self._cores.append(b",".join([*map(written, answer.core), b""]).decode())
         rows = [self._cores[number] for number in answers.number.tolist()]
         if self._wanted.domains:
             deciles = self._enricher.index.domain_rows(answers.area, self._enricher.rules.core20_edition)
@@ -49,9 +47,3 @@ class CsvAnswers:
                 for row, area in zip(rows, answers.area.tolist(), strict=True)
             ]
         return iter(rows)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)

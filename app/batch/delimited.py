@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.batch.arrays import of_numbers, of_values
-from app.batch.columns import Answers
+from app.batch.columns import Answers, written
 from app.batch.encodings import encoded, widened
 from app.batch.plan import FileProblemError, Plan
 from app.lookup.text import TextColumn
@@ -578,13 +578,6 @@ class _Writer:
 
     def _written(self, values: Iterable[Any]) -> bytes:
         return b"".join(self._mark + written(value) for value in values)
-
-
-def written(value: Any) -> bytes:
-    """A value as delimited text has it: nothing for what is not known, `true` and `false` for themselves."""
-    if value is None:
-        return b""
-    return str(value).lower().encode() if isinstance(value, bool) else str(value).encode()
 
 
 def _parted(piece: Piece, rows: Rows, delimiter: int) -> tuple[Piece, bytes]:

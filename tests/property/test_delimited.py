@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.batch.columns import CORE, Answers, Enricher, Wanted
-from app.batch.delimited import enrich_delimited, written
+from app.batch.columns import CORE, Answers, Enricher, Wanted, written
+from app.batch.delimited import enrich_delimited
 from app.batch.plan import FileProblemError, Plan
 from app.enrichment import Question, Rules, enrich
 from app.lookup.index import Index
