@@ -15,6 +15,7 @@ from app.counts.disclosure import Rule
 from app.counts.exact import NotSealedError, read_exact
 from app.counts.intake import Intake
 from app.counts.ledger import Ledger
+from app.counts.parts import Published, PublishedPages
 from app.counts.periods import month_of, today
 from app.counts.published import Chosen, PublishedTables
 from app.counts.schema import store_fact
@@ -152,6 +153,7 @@ class Counts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._engine: Engine | None = None
+        self._pages: PublishedPages | None = None
 
     def listed(self) -> list[dict[str, Any]]:
         """Every table, with the periods that are published. StoreAwayError when the store cannot be read."""
@@ -160,6 +162,16 @@ class Counts:
     def choose(self, table: str, period: str | None, **filters: str | None) -> Chosen:
         """Published rows. NotPublishedError where there are none, StoreAwayError when the store cannot be read."""
         return self._ask(lambda engine: PublishedTables(engine).choose(table, period, **filters))
+
+    def find(self, finding: Callable[[Published], _T]) -> _T:
+        """What is found in all that is published now. StoreAwayError when the store cannot be read."""
+
+        def ask(engine: Engine) -> _T:
+            if self._pages is None:
+                self._pages = PublishedPages(engine)
+            return finding(self._pages.now())
+
+        return self._ask(ask)
 
     def exact(self, month: str, by: str, who: str) -> dict[str, Any] | None:
         """Exact counts of a sealed month, the read put on record; None where the month is not sealed."""

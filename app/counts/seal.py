@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, insert, select, text, update
 from app.counts import periods, tables
 from app.counts.disclosure import ROUNDED_TO, SUPPRESSED, WITHHELD, Rule, audit
 from app.counts.figures import Figures, Span, read
+from app.counts.parts import figure_of
 from app.counts.schema import (
     financial_year,
     host,
@@ -269,23 +270,6 @@ def _published(connection: Connection, months: Sequence[str]) -> dict[Figure, tu
         .where(publication.c.month.in_(months), publication.c.name != STANDARDISED)
     )
     return {figure_of(row): (row.n, row.suppressed) for row in connection.execute(statement)}
-
-
-def figure_of(row: Any) -> Figure:
-    """The figure that a published row is of."""
-    return Figure(
-        row.name,
-        row.period,
-        row.specialty or row.rtt_group,
-        row.contact_type,
-        row.outcome,
-        row.imd_decile,
-        row.imd_quintile,
-        row.core20,
-        row.dimension,
-        row.category,
-        row.client,
-    )
 
 
 def _audit(figures: Figures, new: set[tuple[str, str]], withheld: set[Figure], rule: Rule) -> set[Figure]:

@@ -1,0 +1,1 @@
+"""Findings as exhibits: a chart with its finding as title, its table, and what both are from."""

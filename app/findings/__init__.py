@@ -1,0 +1,1 @@
+"""What the published tables say of inequality: every number here is worked out from published parts alone."""
