@@ -265,9 +265,11 @@ def slope_index(
         off_sii = z * sqrt(sum(((at_least * e - at_most * b) * se) ** 2 for b, e, se in ends))
         if isfinite(ratio):
             off_ratio = z * sqrt(sum(((at_least / least * e - at_most / most * b) * se) ** 2 for b, e, se in ends))
+    # An end of the line that may well be 0 says nothing of the ratio, without an upper bound to that.
+    spread_of_ratio = inf if off_ratio > _MOST_EXPONENT else exp(off_ratio)
     return SlopeIndex(
         Estimate(sii, sii - off_sii, sii + off_sii),
-        Estimate(ratio, ratio * exp(-off_ratio), ratio * exp(off_ratio)),
+        Estimate(ratio, ratio / spread_of_ratio, ratio * spread_of_ratio),
         intercept,
         tuple(on.back(intercept + slope * b) for b in middle),
         most,
@@ -458,6 +460,7 @@ def _gamma_parts(shape: float, log_x: float) -> tuple[float, float]:
     return 1 - front * fraction, front * fraction
 
 
+_MOST_EXPONENT: Final = 700  # past which exp overflows
 _FUNNEL_Z: Final = {0.95: 1.96, 0.998: 3.09}
 _LEAST_EVENTS: Final = 10  # under which OHID uses exact limits, and gives no directly standardised rate
 
