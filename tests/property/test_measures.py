@@ -65,6 +65,16 @@ def test_limits_of_shares_and_gaps_hold_the_value_and_stay_inside_what_can_be(
     assert ratio.lower > 0
 
 
+@given(st.integers(1, 20_000), confidences, effects)
+def test_no_events_have_a_lower_limit_of_none_and_nothing_but_events_an_upper_one_of_all(
+    total: int, confidence: float, effect: float
+) -> None:
+    none, everything = proportion(0, total, confidence, effect), proportion(total, total, confidence, effect)
+    assert none[:2] == (0, 0)
+    assert (everything.value, everything.upper) == (1, 1)
+    assert none.upper == pytest.approx(1 - everything.lower, rel=1e-12)
+
+
 @given(st.integers(0, 3000), st.integers(1, 10**7), confidences)
 def test_limits_of_a_rate_hold_it(events: int, population: int, confidence: float) -> None:
     found = rate(events, population, 1000, confidence)
