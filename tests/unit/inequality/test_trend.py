@@ -24,6 +24,16 @@ def test_limits_are_266_mean_moving_ranges_from_the_mean() -> None:
     assert (phase.start, phase.stop, phase.points) == (0, 5, 5)
 
 
+def test_a_published_chart_has_the_limits_that_were_published() -> None:
+    """NIST/SEMATECH e-Handbook of Statistical Methods, 6.3.2.2, whose factor is 3/1.128 in full."""
+    flow = [49.6, 47.6, 49.9, 51.3, 47.8, 51.2, 52.6, 52.4, 53.6, 52.1]
+    chart = xmr(flow)
+    phase = chart.phases[0]
+    assert phase.mean == pytest.approx(50.81)
+    assert (phase.lower, phase.upper) == pytest.approx((45.8159, 55.8041), abs=2e-3)
+    only(chart, {})
+
+
 def test_266_is_three_standard_deviations_of_neighbours_that_differ_by_1128_of_one() -> None:
     phase = xmr([0, 1.128, 0, 1.128, 0]).phases[0]
     assert phase.upper is not None
