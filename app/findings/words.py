@@ -37,12 +37,22 @@ WHAT_IS_STANDARDISED: Final = (
 _MINUS: Final = "\N{MINUS SIGN}"
 
 
+def appointments(unit: Unit, what: str = "appointments") -> str:
+    """Whose they are: "Respiratory Medicine appointments"; nothing is added for the whole organisation."""
+    return {
+        "organisation": what,
+        "all_other": f"{what} in all other specialties",
+        "specialty": f"{_short(unit.name)} {what}",
+        "rtt_group": f"{what} in the group {_short(unit.name)}",
+    }[unit.kind]
+
+
 def in_unit(unit: Unit) -> str:
-    """Goes on after "appointments": " in Respiratory Medicine"; nothing for the whole organisation."""
+    """Goes on after what is counted: " in Respiratory Medicine"; nothing for the whole organisation."""
     return {
         "organisation": "",
         "all_other": " in all other specialties",
-        "specialty": f" in {_short(unit.name)}",
+        "specialty": f" in the {unit.name}",
         "rtt_group": f" in the group {_short(unit.name)}",
     }[unit.kind]
 
@@ -75,22 +85,22 @@ def points(value: int) -> str:
 
 def shares(measure: Measure, unit: Unit, core20: Share, rest: Share) -> str:
     """Both shares in one sentence without its full stop: the most deprived fifth, then the others."""
-    most, others, of = in_100(core20), in_100(rest), in_unit(unit)
+    most, others, which = in_100(core20), in_100(rest), appointments(unit)
     if measure.name == "missed" and unit.is_for_children:
         return (
-            f"In the most deprived fifth of areas, children were not brought to {most} appointments{of};"
+            f"In the most deprived fifth of areas, children were not brought to {most} {which};"
             f" in other areas, to {others}"
         )
     if measure.name == "missed":
-        return f"In the most deprived fifth of areas, {most} appointments{of} were missed; in other areas, {others}"
+        return f"In the most deprived fifth of areas, {most} {which} were missed; in other areas, {others}"
     if measure.name == "cancelled_by_provider":
         return (
-            f"In the most deprived fifth of areas, the hospital cancelled {most} appointments{of};"
+            f"In the most deprived fifth of areas, the hospital cancelled {most} {which};"
             f" in other areas, {others}"
         )
     weeks = "52" if measure.name == "over_52_weeks" else "18"
     return (
-        f"Of people waiting{of} who live in the most deprived fifth of areas, {most} had waited over {weeks} weeks;"
+        f"Of people waiting{in_unit(unit)} who live in the most deprived fifth of areas, {most} had waited over {weeks} weeks;"
         f" in other areas, {others}"
     )
 
@@ -136,13 +146,14 @@ def _fewer(measure: Measure, unit: Unit, fewer: int) -> str:
 
 def slope(measure: Measure, unit: Unit, period: str, ends: tuple[int, int], sii: Whole) -> str:
     """The slope index with its direction: from the most to the least deprived end of the areas."""
+    which = appointments(unit)
     what = {
-        "missed": "appointments to which children were not brought" if unit.is_for_children else "missed appointments",
-        "cancelled_by_provider": "appointments that the hospital cancelled",
+        "missed": f"{which} to which children were not brought" if unit.is_for_children else f"missed {which}",
+        "cancelled_by_provider": f"{which} that the hospital cancelled",
     }[measure.name]
     most, least = ends
     said = (
-        f"From the most to the least deprived end of the areas, {what}{in_unit(unit)} go from {most} to {least} in 100"
+        f"From the most to the least deprived end of the areas, {what} go from {most} to {least} in 100"
     )
     if sii.lower > 0:
         found = f"a slope of {points(sii.value)} ({sii.lower} to {sii.upper}), with more in deprived areas"
