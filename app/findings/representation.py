@@ -11,12 +11,23 @@ from typing import Final
 from app.context.catchment import Catchment, Catchments
 from app.counts import periods
 from app.counts.parts import ABSENT, Part, Publication, Published
-from app.counts.tables import ALL_OTHER, TABLES, Figure
-from app.counts.vocabulary import ABSENT as NO_AGE
-from app.counts.vocabulary import vocabulary
-from app.findings.findings import Comparison, Ratio, Reference, Refusal, RefusalCode, Share, Source, Unit, UnitKind, Whole
+from app.counts.tables import TABLES, Figure
+from app.findings import words
+from app.findings.drawn import percent, tenths
+from app.findings.findings import (
+    Comparison,
+    Ratio,
+    Reference,
+    Refusal,
+    RefusalCode,
+    Share,
+    Source,
+    Unit,
+    Whole,
+)
+from app.findings.kinds import unit_of
 from app.findings.options import Options
-from app.inequality.measures import Estimate, proportion, relative_gap, representation_ratio
+from app.inequality.measures import proportion, relative_gap, representation_ratio
 from app.inequality.references import age_matched_share, resident_share
 
 FIRST_CONTACTS: Final = "specialty_new_core20"  # T12
@@ -82,7 +93,7 @@ def core20_parts(published: Published, year: str | None, options: Options) -> Co
         return _none(
             chosen,
             "other_edition",
-            f"The months of {periods.in_words(chosen)} are on two editions of the index, which are never added.",
+            words.two_editions(),
         )
     units = dict.fromkeys(unit for month in months for unit in published.units(ALL_CONTACTS, month))
     return Core20Parts(
@@ -95,58 +106,31 @@ def core20_parts(published: Published, year: str | None, options: Options) -> Co
     )
 
 
-def unit_of(code: str) -> Unit:
-    """A unit by its code as published; empty is the whole organisation."""
-    words = vocabulary()
-    kinds: tuple[tuple[bool, str, UnitKind], ...] = (
-        (not code, "the whole organisation", "organisation"),
-        (code == ALL_OTHER, "all other specialties", "all_other"),
-        (code in words.rtt_groups, words.rtt_groups.get(code, ""), "rtt_group"),
-    )
-    for holds, name, kind in kinds:
-        if holds:
-            return Unit(code, name, kind, code == "X04")
-    known = words.specialties.get(code)
-    name = known.name if known else code
-    return Unit(code, name, "specialty", bool(known and (known.rtt_group == "X04" or "Paediatric" in name)))
-
-
-def source_of(pages: Sequence[Publication]) -> Source | None:
-    """Where a finding is from; None where nothing is published."""
+def source_of_pages(pages: Sequence[Publication]) -> Source | None:
+    """Where a finding is from, by the pages that it was worked out from; None without any."""
     if not pages:
         return None
-    tables = dict.fromkeys(page.table for page in pages)
     return Source(
-        tuple(f"{TABLES[name].number} {name}" if name in TABLES else name for name in tables),
+        tuple(dict.fromkeys(f"{TABLES[page.table].number} {page.table}" for page in pages)),
         tuple(dict.fromkeys(page.period for page in pages)),
-        pages[-1].edition,
+        ", ".join(dict.fromkeys(page.edition for page in pages)),
         max(page.sealed_at for page in pages),
         any(page.synthetic for page in pages),
     )
-
-
-def whole(estimate: Estimate) -> Whole:
-    """A proportion, or a difference of two, as whole percent."""
-    return Whole(*(round(100 * x) for x in estimate))
-
-
-def tenths(estimate: Estimate) -> Ratio:
-    """A ratio in tenths."""
-    return Ratio(*(round(x, 1) for x in estimate))
 
 
 # ------------------------------------------------------------------------------- others but itself
 
 
 def _with_others(found: Core20Parts, code: str, options: Options) -> Comparison:
-    unit, source = unit_of(code), source_of(found.publications)
-    share, refusal = _share(found, [code], options)
+    unit, source = unit_of(code), source_of_pages(found.publications)
+    share, refusal = share_of_units(found, [code], options)
     # A hidden unit is left out whole, of both parts, and said: a share of the others may be, a sum may not.
     others = [other for other in found.parts if other != code]
     shown = [other for other in others if _is_shown(found.parts[other])]
     reference, ratio = None, None
     if refusal is None:
-        rest, refused = _share(found, shown, options)
+        rest, refused = share_of_units(found, shown, options)
         if rest.percent is None or rest.n is None or rest.total is None:
             refusal = refused
         else:
@@ -156,9 +140,7 @@ def _with_others(found: Core20Parts, code: str, options: Options) -> Comparison:
             reference = Reference("others", name, "published tables", date, False, rest.percent)
             try:
                 ratio = tenths(
-                    relative_gap(
-                        share.n or 0, share.total or 0, rest.n, rest.total, design_effect=found.design_effect
-                    )
+                    relative_gap(share.n or 0, share.total or 0, rest.n, rest.total, design_effect=found.design_effect)
                 )
             except ValueError:
                 refusal = Refusal("no_events", "A ratio needs contacts from both kinds of area on both sides.")
@@ -174,7 +156,7 @@ def _with_catchment(
 ) -> Comparison:
     unit, pages = unit_of(code), found.publications
     codes = [code] if code else list(found.parts)
-    share, refusal = _share(found, codes, options)
+    share, refusal = share_of_units(found, codes, options)
     reference, ratio, why = None, None, ""
     if refusal is None:
         residents = catchment.of(pages[-1].edition)
@@ -193,18 +175,18 @@ def _with_catchment(
             if matched and (page := published.of(AGES, found.year)):
                 pages = (*pages, page)
             if expected <= 0:
-                refusal = Refusal("no_events", "No resident of the catchment lives in the most deprived fifth of areas.")
+                refusal = Refusal(
+                    "no_events", "No resident of the catchment lives in the most deprived fifth of areas."
+                )
             else:
                 ratio = tenths(
-                    representation_ratio(
-                        share.n or 0, share.total or 0, expected, design_effect=found.design_effect
-                    )
+                    representation_ratio(share.n or 0, share.total or 0, expected, design_effect=found.design_effect)
                 )
-    words = "of the residents of {name}, {percent} in 100 live there" + (
+    against = "of the residents of {name}, {percent} in 100 live there" + (
         ", at the ages that came here" if reference and reference.is_age_matched else ""
     )
-    says = refusal.sentence if refusal else f"{_said(found, unit, share, reference, ratio, words)}{why}"
-    return Comparison(unit, found.year, share, reference, ratio, says, refusal, source_of(pages))
+    says = refusal.sentence if refusal else f"{_said(found, unit, share, reference, ratio, against)}{why}"
+    return Comparison(unit, found.year, share, reference, ratio, says, refusal, source_of_pages(pages))
 
 
 def _no_residents(catchment: Catchments, edition: str) -> Refusal:
@@ -257,7 +239,7 @@ def _is_shown(pair: tuple[Part, Part]) -> bool:
     return all(part.n is not None for part in pair)
 
 
-def _share(found: Core20Parts, codes: Sequence[str], options: Options) -> tuple[Share, Refusal | None]:
+def share_of_units(found: Core20Parts, codes: Sequence[str], options: Options) -> tuple[Share, Refusal | None]:
     """The Core20 share of these units together; hidden where any part of any is."""
     if found.refusal:
         return Share(None, None, None, ABSENT), found.refusal
@@ -269,7 +251,7 @@ def _share(found: Core20Parts, codes: Sequence[str], options: Options) -> tuple[
         )
     if hidden:
         return Share(None, None, None, hidden.mark), Refusal(
-            "hidden", "A part of this is not shown, so that nobody can be told from it."
+            "hidden", words.hidden(hidden.mark, options.suppress_up_to)
         )
     n = sum(core20.n or 0 for core20, _ in pairs)
     total = n + sum(rest.n or 0 for _, rest in pairs)
@@ -277,7 +259,7 @@ def _share(found: Core20Parts, codes: Sequence[str], options: Options) -> tuple[
         return Share(n, total, None), Refusal(
             "too_few", f"Fewer than {options.least_denominator} contacts, too few for a share."
         )
-    return Share(n, total, whole(proportion(n, total, design_effect=found.design_effect))), None
+    return Share(n, total, percent(proportion(n, total, design_effect=found.design_effect))), None
 
 
 def _said(
@@ -288,8 +270,8 @@ def _said(
     contacts = "first contacts" if found.are_first else "contacts"
     other = against.format(name=reference.name, percent=reference.share.value)
     return (
-        f"In {periods.in_words(found.year)}, {share.percent.value} in 100 {contacts} of {unit.name} were with people"
-        f" from the most deprived fifth of areas; {other}. That is {ratio.value} times the share (95% limits"
+        f"In {periods.in_words(found.year)}, {words.in_100(share)} {contacts}{words.in_unit(unit)} were with people from"
+        f" the most deprived fifth of areas; {other}. That is {ratio.value} times the share (95% limits"
         f" {ratio.lower} to {ratio.upper}). {_NOT_YET_FAIR}"
     )
 
