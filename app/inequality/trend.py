@@ -100,8 +100,8 @@ def verdict(chart: Xmr, better: Better) -> Verdict:
 
     One point is enough, since a run, a trend or two near a limit reach over the points before it, and looking further
     back would call a change new that has ended. `too_few` under LEAST_POINTS points in the phase, whose trial limits
-    may be shown and bear no verdict, and where there are no limits; `common_cause` without a special cause; `changed` where neither direction is the
-    better one, or its causes point both ways.
+    may be shown and bear no verdict, and where there are no limits; `common_cause` without a special cause; `changed`
+    where neither direction is the better one, or its causes point both ways.
     """
     last = chart.phases[-1]
     if last.is_trial or last.lower is None:
