@@ -249,9 +249,9 @@ class _Page:
         encoding = {"x": {"value": x}, "y": {"value": y}, "x2": {"value": x2}, "y2": {"value": y2}}
         self.layers.append({"data": {"values": [{}]}, "mark": drawn, "encoding": encoding})
 
-    def whiskers(self, rows: Sequence[Spec], *, is_across: bool) -> None:
-        """Limits as thin lines with caps, with white around them where they cross a bar."""
-        for width, colour in ((3.5, "#ffffff"), (1.25, INK)):
+    def whiskers(self, rows: Sequence[Spec], *, is_across: bool, has_halo: bool = True) -> None:
+        """Limits as thin lines with caps, with white around them where they may cross a bar or a line."""
+        for width, colour in ((3.5, "#ffffff"), (1.25, INK))[0 if has_halo else 1 :]:
             mark = {"type": "rule", "stroke": colour, "strokeWidth": width}
             self.add(mark, rows)
             cap = {"type": "tick", "thickness": width, "size": 8 if width < 2 else 10, "fill": colour}
@@ -615,7 +615,7 @@ def _ranking(page: _Page) -> None:
     page.add({"type": "rule", "stroke": FAINT}, leads)
     page.line(page.px(0), 0, page.px(0), page.height, stroke=INK)
     _compare(page)
-    page.whiskers(lines, is_across=True)
+    page.whiskers(lines, is_across=True, has_halo=False)
     look = {"type": "point", "filled": True, "opacity": 1, "stroke": "#ffffff", "strokeWidth": 1}
     page.add({**look, "size": 70, "shape": "circle", "color": OTHER}, dots[False])
     page.add({**look, "size": 130, "shape": "diamond", "color": BLUE}, dots[True])
