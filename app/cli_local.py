@@ -118,7 +118,7 @@ def _tell(found: Catchments) -> None:
 def _census(kind: AreaKind, codes: Sequence[str]) -> tuple[str, dict[tuple[str, str], int]]:
     known = census2021(kind)
     if any(code not in known for code in codes):
-        example = "E06000018" if kind == "lad" else "E54000052"
+        example = "E06000018" if kind == "lad" else "E54000060"
         raise LocalFileError(
             f"--{kind} is none of the {len(known) - 1} codes of 2024, such as {example}, or {ENGLAND}."
         )

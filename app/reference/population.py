@@ -13,7 +13,7 @@ AreaKind = Literal["lad", "icb"]
 EDITION: Final = "IoD2025"
 """The edition of the index whose deciles these are: there is no other here."""
 CENSUS_DAY: Final = date(2021, 3, 21)
-SOURCE: Final = "Census 2021 usual residents (ONS, TS001) by decile of IoD2025 (MHCLG), Open Government Licence v3.0"
+SOURCE: Final = "Census 2021 usual residents (ONS, TS021) by decile of IoD2025 (MHCLG), Open Government Licence v3.0"
 
 
 class Residents(NamedTuple):
