@@ -166,12 +166,12 @@ def _contacts(
 def _outcome(answer: Enrichment, steepness: float, dice: random.Random) -> str:
     """Missed more often where areas are more deprived, 13 in 100 in decile 1 and 5 in 100 in decile 10.
 
-    So is cancelled by the hospital, 6 in 100 and 2: what is missed is never shown without it. `steepness` is how many
+    So is cancelled by the hospital, 7 in 100 and 2: what is missed is never shown without it. `steepness` is how many
     times that gradient the one in missed appointments is.
     """
     roll, decile = dice.random(), answer.reading.imd_decile or 5
     missed = 0.09 + 0.009 * (5.5 - decile) * steepness
-    cancelled = 0.06 - 0.004 * (decile - 1)
+    cancelled = 0.07 - 0.006 * (decile - 1)
     if roll < missed:
         return "did_not_attend"
     if roll < missed + cancelled:
