@@ -210,7 +210,7 @@ def hidden(mark: str, suppress_up_to: int) -> str:
 def too_few(measure: Measure, least: int) -> str:
     """A total is under the least that a share may have."""
     of = {"missed": "appointments", "cancelled_by_provider": "appointments", "core20_share": "contacts"}
-    return f"Too few to say: each part needs at least {least} {of.get(measure.name, 'people waiting')}, as published."
+    return f"Too few to say: each part needs at least {least:,} {of.get(measure.name, 'people waiting')}, as published."
 
 
 def no_slope(measure: Measure) -> str:
