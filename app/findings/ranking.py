@@ -4,7 +4,7 @@ With 178 specialties, limits of 95% would give about nine false alarms at every 
 99.8%. A ranking says where to ask first, and never whose fault anything is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Final, NamedTuple
@@ -31,7 +31,15 @@ from app.inequality.measures import dispersion, effective_total, gap_funnel, pro
 CONFIDENCE: Final = 0.998
 _LIMIT: Final = 3.09  # as the funnel is drawn
 _DNA, _BY_PROVIDER = "did_not_attend", "cancelled_by_provider"
+_WORTH_SAYING: Final = 1.5  # over-dispersion
 _SIZES: Final = 12  # sizes at which the funnel is given
+_TABLES: Final[Mapping[tuple[MeasureName, str], str]] = {
+    ("missed", "quarter"): "specialty_dna_core20",
+    ("missed", "year"): "specialty_dna_quintile",
+    ("cancelled_by_provider", "year"): "specialty_dna_quintile",
+    ("over_18_weeks", "month"): "waiting_list",
+    ("over_52_weeks", "month"): "waiting_list",
+}
 _NO_DESIGN_EFFECT: Final = (
     "The same people miss appointments, or have them cancelled, again and again. How often is not configured"
     " (IMDLENS_DESIGN_EFFECT), so limits would be too narrow, and there is no ranking."
@@ -84,9 +92,8 @@ def ranking(published: Published, measure: MeasureName, period: str, options: Op
 
 
 def _table(measure: MeasureName, period: str) -> str:
-    if periods.is_month(period):
-        return "waiting_list" if MEASURES[measure].is_stock else ""
-    return "specialty_dna_core20" if "Q" in period else "specialty_dna_quintile"
+    grain = "month" if periods.is_month(period) else "quarter" if "Q" in period else "year"
+    return _TABLES.get((measure, grain), "")
 
 
 # ------------------------------------------------------------------------------------------- gaps
@@ -189,7 +196,7 @@ def _ranked(
         funnel,
         effect,
         round(phi, 1),
-        _sentence(what, page.period, rows, refused),
+        _sentence(page.period, rows, refused, phi),
         None,
         source_of_pages([page]),
     )
@@ -221,14 +228,24 @@ def _nothing(what: Measure, page: Publication, refused: Sequence[tuple[Unit, Ref
     return replace(_refused(what, page.period, refusal, page), refused=tuple(refused))
 
 
-def _sentence(what: Measure, period: str, rows: Sequence[RankedGap], refused: Sequence[tuple[Unit, Refusal]]) -> str:
+def _sentence(period: str, rows: Sequence[RankedGap], refused: Sequence[tuple[Unit, Refusal]], phi: float) -> str:
     out = [row.unit.name for row in rows if row.stands_out]
-    many = f"{len(out)} of {len(rows)} units" if out else f"none of {len(rows)} units"
+    many = f"{len(out)} of {len(rows)} services" if out else f"none of {len(rows)} services"
     stand = "stands out" if len(out) < 2 else "stand out"
     names = f": {', '.join(out)}" if 0 < len(out) <= 3 else ""
-    without = f" {len(refused)} more have no figure, each with its reason." if refused else ""
+    wide = (
+        f" Services differ among themselves {phi:.1f} times as much as chance alone would make them, and the limits are"
+        " widened for that."
+        if phi >= _WORTH_SAYING
+        else ""
+    )
+    without = f" {len(refused)} more {_have(len(refused))} no figure, each with its reason." if refused else ""
     return (
-        f"In {periods.in_words(period)}, {many} {stand} from the others by more than chance explains{names}."
+        f"In {periods.in_words(period)}, {many} {stand} from the others by more than the limits allow{names}.{wide}"
         f"{without} The limits are 99.8%: at 95%, one look at 178 specialties would give about nine false alarms."
         f" What stands out is a question to ask, not anybody's fault."
     )
+
+
+def _have(many: int) -> str:
+    return "has" if many == 1 else "have"
