@@ -156,6 +156,29 @@ class Standardised(BaseModel):
     source: SourceOf | None
 
 
+class ReferenceOf(BaseModel):
+    """What a share is compared with. Never 20%: no place has just that share of people in Core20 areas."""
+
+    kind: Literal["others", "catchment"] = Field(description="All other units but itself, or residents.")
+    name: str
+    source: str
+    date: str
+    is_age_matched: bool = Field(description="Whether residents were weighted to the ages of those who came.")
+    percent: Limits = Field(description="Its Core20 share; of residents the limits are the value.")
+
+
+class ComparisonOf(BaseModel):
+    """The Core20 share of a unit's first contacts in a financial year beside a reference. Either ratio or `refusal`."""
+
+    period: str
+    sentence: str
+    share: PublishedShare
+    reference: ReferenceOf | None
+    ratio: RatioLimits | None = Field(description="The share over the reference's, with 95% limits.")
+    refusal: RefusalOf | None
+    source: SourceOf | None
+
+
 class InequalityAnswer(BaseModel):
     """The most deprived fifth of areas (Core20) against the rest of England. Either numbers, or `refusal`."""
 
@@ -181,6 +204,10 @@ class InequalityAnswer(BaseModel):
     refusal: RefusalOf | None
     fifths: FifthsOf | None = Field(description="The same by fifths, of a financial year that was over by then.")
     standardised: Standardised | None = Field(description="With `core20_share` of the whole organisation alone.")
+    comparisons: list[ComparisonOf] = Field(
+        description="With `core20_share` alone, of a financial year that was over by then: against all other units,"
+        " then against the residents of the catchment. An equal share is not yet a fair share."
+    )
     notes: list[str] = Field(description="What to mind, in sentences.")
     source: SourceOf | None
 

@@ -7,7 +7,9 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from app.context.catchment import Catchments
 from app.contract.inequality import (
+    ComparisonOf,
     FifthsOf,
     FunnelAt,
     InequalityAnswer,
@@ -20,6 +22,7 @@ from app.contract.inequality import (
     RankedUnit,
     RankingAnswer,
     RatioLimits,
+    ReferenceOf,
     RefusalOf,
     RefusedUnit,
     SourceOf,
@@ -41,16 +44,17 @@ from app.errors import Problem
 from app.findings import words
 from app.findings.asked import Naming, check_trend, period_of, period_of_ranking
 from app.findings.fifths import fifths
-from app.findings.findings import Fifths, Measure, Ratio, Refusal, Share, Source, Unit, Whole
+from app.findings.findings import Comparison, Fifths, Measure, Ratio, Refusal, Share, Source, Unit, Whole
 from app.findings.gaps import gap
 from app.findings.kinds import MEASURES, ORGANISATION
 from app.findings.options import Options
 from app.findings.overview import year_by
 from app.findings.quality import quality
 from app.findings.ranking import ranking
+from app.findings.representation import comparisons
 from app.findings.shares import core20_share, standardised
 from app.findings.trends import trend
-from app.routers.state import settings_of
+from app.routers.state import rules_of, settings_of
 from app.routers.tagged import CSV, ask_store, tagged, wants_csv
 
 router = APIRouter(prefix="/v1", tags=["inequality"])
@@ -73,14 +77,14 @@ def read_inequality(request: Request, asked: Annotated[InequalityQuery, Query()]
     code, naming = _unit(asked.specialty, asked.rtt_group)
     if asked.by and naming:
         raise Problem(422, errors=[{"field": naming, "code": "not_with_by"}])
-    said = options(settings_of(request))
+    said, catchments = options(settings_of(request)), rules_of(request).book.catchment
 
     def find(published: Published) -> InequalityAnswer | RankingAnswer:
         if asked.by:
             return _ranking(published, MEASURES[asked.measure], asked.period, said)
         period = period_of(published, asked.measure, code, naming, asked.period)
         if asked.measure == "core20_share":
-            return _share_alone(published, code, period, said)
+            return _share_alone(published, code, period, said, catchments)
         return _gap(published, MEASURES[asked.measure], code, period, said)
 
     answer = _found(request, find)
@@ -162,15 +166,19 @@ def _gap(published: Published, measure: Measure, code: str, period: str, said: O
         refusal=_refusal(found.refusal),
         fifths=_fifths(published, fifths(published, measure.name, code, year, said)) if year else None,
         standardised=None,
+        comparisons=[],
         notes=_notes(published, measure, found.unit, period, said),
         source=_source(published, found.source),
     )
 
 
-def _share_alone(published: Published, code: str, period: str, said: Options) -> InequalityAnswer:
+def _share_alone(
+    published: Published, code: str, period: str, said: Options, catchments: Catchments
+) -> InequalityAnswer:
     measure = MEASURES["core20_share"]
     found = core20_share(published, code, period, said)
-    year = year_by(published, period) if code == ORGANISATION else None
+    year = year_by(published, period)
+    against = comparisons(published, code, year, catchments, said) if year else ()
     return InequalityAnswer(
         measure=_measure(measure),
         unit=_whose(found.unit),
@@ -184,8 +192,31 @@ def _share_alone(published: Published, code: str, period: str, said: Options) ->
         fewer=None,
         refusal=_refusal(found.refusal),
         fifths=None,
-        standardised=_standardised(published, year) if year else None,
+        standardised=_standardised(published, year) if year and code == ORGANISATION else None,
+        comparisons=[_comparison(published, c) for c in against],
         notes=_notes(published, measure, found.unit, period, said),
+        source=_source(published, found.source),
+    )
+
+
+def _comparison(published: Published, found: Comparison) -> ComparisonOf:
+    reference = found.reference
+    return ComparisonOf(
+        period=found.period,
+        sentence=found.sentence,
+        share=_share(found.share),
+        reference=ReferenceOf(
+            kind=reference.kind,
+            name=reference.name,
+            source=reference.source,
+            date=reference.date,
+            is_age_matched=reference.is_age_matched,
+            percent=Limits(**reference.share._asdict()),
+        )
+        if reference
+        else None,
+        ratio=_ratio(found.ratio),
+        refusal=_refusal(found.refusal),
         source=_source(published, found.source),
     )
 

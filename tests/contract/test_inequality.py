@@ -112,6 +112,26 @@ def test_a_month_a_quarter_and_a_year_can_be_asked_for(door: TestClient) -> None
     assert ask(door, measure="over_18_weeks")["period"] == YEAR[-1]
 
 
+def test_a_share_stands_beside_all_others_but_itself_and_then_the_catchment(door: TestClient) -> None:
+    others, catchment = ask(door, measure="core20_share", specialty="340", period="2024-25")["comparisons"]
+    rows = door.get("/v1/breakdowns/specialty_new_core20").json()["rows"]
+    shown = {(row["specialty"], row["core20"]): row["n"] for row in rows if row["core20"] != "no_decile"}
+    core20 = sum(n for (unit, part), n in shown.items() if unit != "340" and part == "true")
+    total = sum(n for (unit, _), n in shown.items() if unit != "340")
+    assert others["share"]["n"] == shown["340", "true"]
+    assert others["reference"]["kind"] == "others"
+    assert others["reference"]["percent"]["value"] == round(100 * core20 / total)
+    assert "not yet a fair share" in others["sentence"]
+    assert catchment["reference"] is None
+    assert catchment["refusal"]["code"] == "no_reference"
+
+
+def test_the_organisation_has_no_others_to_stand_beside(door: TestClient) -> None:
+    found = ask(door, measure="core20_share", period="2024-25")["comparisons"]
+    assert [c["refusal"]["code"] for c in found] == ["no_reference"]
+    assert ask(door, measure="missed", period="2024-25")["comparisons"] == []
+
+
 def test_standardised_rates_say_why_no_crude_rate_stands_beside_them(door: TestClient) -> None:
     body = ask(door, measure="core20_share", period="2024-25")
     published = door.get("/v1/breakdowns/organisation_standardised").json()["rows"]
