@@ -6,6 +6,13 @@ from app.dashboard.frame import Frame
 from app.pages.dashboard import Screen, Section
 
 NOT_FOR: Final = "Never use these pages for triage, to set a patient's priority, or to predict who will attend."
+NOT_YET_FAIR: Final = (
+    "An equal share is not yet a fair share: where areas are more deprived, need is often greater."
+)
+SLOPE: Final = (
+    "SII: the difference in points between the most and the least deprived end of a line through all five fifths. RII:"
+    " the ratio of the two ends; 1 is no inequality. Both take the change from fifth to fifth for even."
+)
 ABOUT_AREAS: Final = "Everything here is about areas and services, never about a person."
 
 

@@ -1,0 +1,318 @@
+"""A specialty in five minutes: the biggest gap, whether it closes, what lies beside it, and what to do about it.
+
+The order is that of a conversation: may this be believed, what is found, does it change, what is ours to change, who
+waits, whom do we see at all, and what is next.
+"""
+
+from urllib.parse import quote
+
+from app.counts.tables import DECILES, Figure
+from app.dashboard import charts, words
+from app.dashboard.answers import Answers, answers, year_of
+from app.dashboard.context import Context
+from app.dashboard.frame import Frame, NoSuchPageError, in_words
+from app.dashboard.practices import act
+from app.findings.findings import Gap, Share, Unit, Waits
+from app.findings.fifths import fifths
+from app.findings.gaps import gap
+from app.findings.kinds import unit_of
+from app.pages.dashboard import Fact, Grid, Link, Screen, Section
+
+
+def screen(context: Context, frame: Frame, code: str) -> Screen:
+    """A specialty's first screen. NoSuchPageError where no such specialty has rows of its own."""
+    unit = known(frame, code)
+    found = answers(context, frame.published, code, frame.quarter or "")
+    sections = (
+        *quality(found),
+        *everything_hidden(context, frame, found),
+        closing(frame, found),
+        missed(frame, found),
+        waiting(frame, found),
+        whom(frame, found),
+        act(context, frame, found),
+    )
+    return frame.screen(
+        "specialty",
+        found.sentence,
+        sections,
+        title=f"{unit.name}, {frame.words}",
+        over=f"{unit.name}, {frame.words}",
+        chooser=frame.chooser(f"dashboard/specialties/{quote(code, safe='')}"),
+        crumbs=_crumbs(frame),
+    )
+
+
+def known(frame: Frame, code: str) -> Unit:
+    """A unit with rows in the frame's quarter. NoSuchPageError where it has none."""
+    if not code or frame.quarter is None or code not in units_of(frame):
+        raise NoSuchPageError
+    return unit_of(code)
+
+
+def units_of(frame: Frame) -> list[str]:
+    """The codes of all units with rows in the frame's quarter."""
+    return frame.published.units("specialty_dna_core20", frame.quarter) if frame.quarter else []
+
+
+def _crumbs(frame: Frame, *more: Link) -> tuple[Link, ...]:
+    return (Link("Organisation", frame.to("dashboard", period=frame.kept)), *more)
+
+
+# ------------------------------------------------------------------------------- the first screen
+
+
+def quality(found: Answers) -> tuple[Section, ...]:
+    """The banner, only where too many contacts have no decile."""
+    if found.quality is None or not found.quality.is_over_limit:
+        return ()
+    return (
+        Section("quality", "Many contacts have no decile", (found.quality.sentence,), look="banner"),
+    )
+
+
+def everything_hidden(context: Context, frame: Frame, found: Answers) -> tuple[Section, ...]:
+    """Where no gap can be said: why, and where something can be."""
+    refusals = [one.refusal for one in found.gaps if one.refusal]
+    if not found.gaps or len(refusals) < len(found.gaps):
+        return ()
+    code = found.unit.code
+    links = []
+    for quarter in reversed(frame.published.periods("specialty_dna_core20")):
+        if quarter != frame.quarter and not gap(frame.published, "missed", code, quarter, context.options).refusal:
+            path = f"dashboard/specialties/{quote(code, safe='')}"
+            links.append(Link(f"{found.unit.name}, {in_words(quarter)}", frame.to(path, period=quarter)))
+            break
+    year = year_of(frame.published, frame.quarter or "")
+    if code and year and not gap(frame.published, "missed", code, year, context.options).refusal:
+        links.append(Link(f"The whole {in_words(year)}, by fifth", frame.specialty(code, "/detail")))
+    if code:
+        links.append(Link("The whole organisation", frame.to("dashboard", period=frame.kept)))
+    said = tuple(dict.fromkeys(refusal.sentence for refusal in refusals if refusal))
+    return (
+        Section(
+            "hidden",
+            "Nothing can be shown of this quarter",
+            said,
+            links=tuple(links),
+            quiet=("A small service keeps its patients' privacy. A longer period, or more of them together, says more.",),
+            look="empty",
+        ),
+    )
+
+
+def closing(frame: Frame, found: Answers) -> Section:
+    """Whether the gap in missed appointments closes: the verdict in words, then the chart."""
+    trend = found.trend
+    if trend is None:
+        return Section("closing", "Is it closing?", ("Too few periods are published to say.",))
+    shown = any(point.value is not None for point in trend.points)
+    drawn = [charts.trend(trend)] if shown else []
+    return Section("closing", "Is it closing?", (trend.sentence,), exhibits=frame.exhibits(drawn, found.unit.code))
+
+
+def missed(frame: Frame, found: Answers) -> Section:
+    """What patients missed beside what the hospital itself cancelled, by fifth."""
+    both = [one for one in (found.missed, found.cancelled) if one is not None]
+    shown = [one for one in both if any(share.percent for share in one.shares)]
+    children = found.unit.is_for_children
+    said = []
+    if found.missed and found.missed.fewer:
+        what = "fewer appointments to which a child was not brought" if children else "fewer missed appointments"
+        said.append(
+            f"If every fifth of areas had the rate of the least deprived, there would have been about"
+            f" {found.missed.fewer:,} {what} in {in_words(found.missed.period)}."
+        )
+    quiet = [one.refusal.sentence for one in both if one.refusal]
+    if not shown:
+        quiet.append("Fifths are published by financial year, so that fewer counts are hidden.")
+    return Section(
+        "missed",
+        "Was not brought, beside what the hospital cancelled" if children else "Missed, beside what the hospital cancelled",
+        tuple(said),
+        exhibits=frame.exhibits([charts.fifths(one) for one in shown], found.unit.code),
+        quiet=tuple(dict.fromkeys(quiet)),
+        look="pair",
+    )
+
+
+def waiting(frame: Frame, found: Answers) -> Section:
+    """Over 18 and over 52 weeks, Core20 against the rest."""
+    waits = found.waits
+    if waits is None:
+        return Section(
+            "waiting",
+            "Who waits long",
+            ("No waiting list is published of this quarter.",),
+            items=("To have it here, load the list of each month's end before the month is sealed: imdlens counts waiting-list",),
+        )
+    facts = [fact for each in (waits.over_18, waits.over_52) for fact in _pair(each)]
+    sentences = tuple(dict.fromkeys(each.sentence for each in (waits.over_18, waits.over_52)))
+    return Section(
+        "waiting",
+        "Who waits long",
+        sentences,
+        facts=tuple(facts),
+        quiet=(
+            f"People waiting at the end of {in_words(waits.month)}. Fifths are not published of waiting lists, so it is"
+            " the most deprived fifth against all others.",
+        ),
+    )
+
+
+def _pair(each: Gap) -> tuple[Fact, Fact]:
+    weeks = "52" if each.measure.name == "over_52_weeks" else "18"
+    return (
+        _fact(f"Over {weeks} weeks, most deprived fifth", each.core20),
+        _fact(f"Over {weeks} weeks, rest of England", each.rest),
+    )
+
+
+def _fact(label: str, share: Share) -> Fact:
+    if share.percent is None:
+        few = "too few to say" if not share.mark else "not shown"
+        return Fact(label, "–", few, share.mark or "absent")
+    said = "under 1%" if share.percent.value == 0 and share.n else f"{share.percent.value}%"
+    return Fact(label, said, f"{share.n:,} of {share.total:,} (limits {share.percent.lower} to {share.percent.upper}%)")
+
+
+def whom(frame: Frame, found: Answers) -> Section:
+    """Whom we see, against the trust and then the catchment."""
+    facts, said, items = [], [], []
+    for one in found.comparisons:
+        said.append(one.sentence)
+        if one.refusal and one.refusal.code == "no_reference":
+            items.append(
+                "Give the residents whom you serve as catchment.csv in the folder IMDLENS_LOCAL_DIR: edition, imd_decile,"
+                " age_band, persons, area, source, date. docs/counts.md says where to find the numbers."
+            )
+    first = next((one for one in found.comparisons if one.share.percent), None)
+    if first and first.share.percent:
+        facts.append(_fact(f"{_whose(found)}, from the most deprived fifth", first.share))
+    for one in found.comparisons:
+        if one.reference:
+            name = one.reference.name[:1].upper() + one.reference.name[1:]
+            matched = ", at the same ages" if one.reference.is_age_matched else ""
+            kind = "All others" if one.reference.kind == "others" else "Residents"
+            facts.append(Fact(f"{kind}: {name}{matched}", f"{one.reference.share.value}%", one.reference.source))
+    said = [sentence.replace(f" {words.NOT_YET_FAIR}", "") for sentence in said]
+    return Section(
+        "whom",
+        "Whom we see",
+        (*dict.fromkeys(said), words.NOT_YET_FAIR),
+        facts=tuple(facts),
+        items=tuple(items),
+        quiet=("Never compared with 20%: that is England, and no hospital's catchment.",),
+    )
+
+
+def _whose(found: Answers) -> str:
+    return found.unit.name if found.unit.code else "The whole organisation"
+
+
+# --------------------------------------------------------------------------------- what is behind
+
+
+def detail(context: Context, frame: Frame, code: str) -> Screen:
+    """What lies behind a specialty's first screen. NoSuchPageError."""
+    unit = known(frame, code)
+    found = answers(context, frame.published, code, frame.quarter or "")
+    year = year_of(frame.published, frame.quarter or "")
+    sections = [*quality(found)]
+    for one in (found.missed, found.cancelled):
+        if one is None:
+            continue
+        facts = []
+        if one.sii and one.rii:
+            facts = [
+                Fact("Slope index of inequality (SII), points", str(one.sii.value), f"95% limits {one.sii.lower} to {one.sii.upper}"),
+                Fact("Relative index of inequality (RII)", str(one.rii.value), f"95% limits {one.rii.lower} to {one.rii.upper}"),
+            ]
+        name = one.measure.name.replace("_", "-")
+        drawn = [charts.slope(one)] if one.sii else []
+        sections.append(
+            Section(
+                f"slope-{name}",
+                f"{one.measure.label}: the slope over all fifths",
+                (one.sentence,),
+                facts=tuple(facts),
+                exhibits=frame.exhibits(drawn, code),
+                quiet=(words.SLOPE,) if one.sii else (),
+            )
+        )
+    if year is None:
+        sections.append(
+            Section("year", "By fifth and by decile", ("These come with the first whole financial year that is sealed.",), look="empty")
+        )
+    else:
+        sections.append(_deciles(frame, code, year))
+    sections.append(_gaps(frame, found))
+    sections.append(
+        Section(
+            "method",
+            "Limits and method",
+            items=(
+                "Shares have 95% Wilson limits, gaps Newcombe's, ratios log limits, slopes weighted least squares on logits.",
+                "Contacts are counted, not people: where people come often, limits are too narrow.",
+                "Everything is worked out from published counts, each rounded to the nearest 5.",
+                "Contacts without a decile are in no share.",
+            ),
+            links=(Link("How to read these pages", frame.to("dashboard/help")),),
+            look="quiet",
+        )
+    )
+    first = frame.specialty(code)
+    return frame.screen(
+        "specialty",
+        f"Behind the figures of {unit.name}",
+        sections,
+        title=f"{unit.name}: detail, {frame.words}",
+        over=frame.words,
+        chooser=frame.chooser(f"dashboard/specialties/{quote(code, safe='')}/detail"),
+        crumbs=_crumbs(frame, Link(unit.name, first)),
+    )
+
+
+def _deciles(frame: Frame, code: str, year: str) -> Section:
+    parts = {d: frame.published.part(Figure("specialty_decile", year, code, imd_decile=d)) for d in (*DECILES, "no_decile")}
+    drawn = charts.deciles(frame.published, unit_of(code), year, parts)
+    return Section(
+        "deciles",
+        "Contacts by decile",
+        ("Decile 1 is the most deprived tenth of areas. Where people live is not even: compare with the catchment, never with a tenth.",),
+        exhibits=frame.exhibits([drawn], code),
+    )
+
+
+def _gaps(frame: Frame, found: Answers) -> Section:
+    rows = tuple(
+        (
+            each.measure.label,
+            in_words(each.period),
+            _percent(each.core20),
+            _percent(each.rest),
+            _limits(each.absolute),
+            _limits(each.relative),
+            "yes" if each.is_certain else ("no" if each.absolute else ""),
+        )
+        for each in found.gaps
+    )
+    headings = ("Measure", "Period", "Core20", "Rest", "Gap, points (95% limits)", "Ratio (95% limits)", "Certain")
+    said = tuple(dict.fromkeys(each.refusal.sentence for each in found.gaps if each.refusal))
+    return Section(
+        "gaps",
+        "Every gap that was looked at",
+        grid=Grid("The most deprived fifth of areas against the rest of England", headings, rows, frozenset({2, 3, 4, 5})),
+        quiet=said,
+    )
+
+
+def _percent(share: Share) -> str:
+    return f"{share.percent.value}%" if share.percent else share.mark if share.mark in ("*", "w") else "–"
+
+
+def _limits(estimate: object) -> str:
+    if estimate is None:
+        return "–"
+    value, lower, upper = estimate  # type: ignore[misc]
+    return f"{value} ({lower} to {upper})".replace("-", "\N{MINUS SIGN}")
