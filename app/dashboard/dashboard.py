@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple
 
 from app.counts.parts import Published
-from app.dashboard import behind, organisation, ranks, specialty, words
+from app.dashboard import behind, organisation, practices, ranks, specialty, words
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError
 from app.pages.charts import Chart
@@ -44,7 +44,7 @@ _SCREENS: Final[Mapping[Place, Callable[[Context, Frame, Asked], Screen]]] = {
     "completeness": lambda context, frame, _: behind.completeness(context, frame),
     "inclusion": lambda context, frame, _: behind.inclusion(context, frame),
     "editions": lambda context, frame, _: behind.editions(context, frame),
-    "practice": lambda context, frame, asked: behind.practice(context, frame, asked.unit),
+    "practice": lambda context, frame, asked: practices.screen(context, frame, asked.unit),
     "help": lambda _context, frame, _: words.screen(frame),
 }
 # Which screens may hold a chart: of a unit, or of the organisation.
@@ -73,6 +73,10 @@ class Dashboard:
                     if exhibit.chart.id == name:
                         return exhibit.chart
         raise NoSuchPageError
+
+    def practice_csv(self) -> bytes:
+        """The whole bank of good practice as a file."""
+        return practices.as_csv(self._context.practice)
 
     def _make(self, published: Published, asked: Asked) -> Made:
         key = (published.version, asked)

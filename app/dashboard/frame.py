@@ -109,6 +109,7 @@ class Frame:
         lead: Sequence[str] = (),
         chooser: Sequence[Link] = (),
         crumbs: Sequence[Link] = (),
+        label: str = "Period",
     ) -> Screen:
         """A screen in its frame. `place` is the part of the navigation that it belongs to."""
         return Screen(
@@ -123,6 +124,7 @@ class Frame:
             ),
             tuple(crumbs),
             tuple(chooser),
+            label,
             tuple(sections),
             self.options.suppress_up_to,
             self.is_synthetic,

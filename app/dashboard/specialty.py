@@ -7,22 +7,23 @@ waits, whom do we see at all, and what is next.
 from urllib.parse import quote
 
 from app.counts.tables import DECILES, Figure
-from app.dashboard import charts, words
-from app.dashboard.answers import Answers, answers, year_of
+from app import exhibits
+from app.dashboard import words
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError, in_words
 from app.dashboard.practices import act
-from app.findings.findings import Gap, Share, Unit, Waits
-from app.findings.fifths import fifths
+from app.findings.findings import Gap, Ratio, Share, Unit, Whole
 from app.findings.gaps import gap
 from app.findings.kinds import unit_of
+from app.findings.overview import Overview, overview, year_by
+from app.findings.representation import comparisons
 from app.pages.dashboard import Fact, Grid, Link, Screen, Section
 
 
 def screen(context: Context, frame: Frame, code: str) -> Screen:
     """A specialty's first screen. NoSuchPageError where no such specialty has rows of its own."""
     unit = known(frame, code)
-    found = answers(context, frame.published, code, frame.quarter or "")
+    found = found_of(context, frame, code)
     sections = (
         *quality(found),
         *everything_hidden(context, frame, found),
@@ -34,13 +35,20 @@ def screen(context: Context, frame: Frame, code: str) -> Screen:
     )
     return frame.screen(
         "specialty",
-        found.sentence,
+        found.headline,
         sections,
         title=f"{unit.name}, {frame.words}",
         over=f"{unit.name}, {frame.words}",
         chooser=frame.chooser(f"dashboard/specialties/{quote(code, safe='')}"),
         crumbs=_crumbs(frame),
     )
+
+
+def found_of(context: Context, frame: Frame, code: str) -> Overview:
+    """All that is found of a unit in the frame's quarter."""
+    year = year_by(frame.published, frame.quarter or "")
+    compared = comparisons(frame.published, code, year, context.catchments, context.options)
+    return overview(frame.published, code, frame.quarter, context.options, compared)
 
 
 def known(frame: Frame, code: str) -> Unit:
@@ -62,7 +70,7 @@ def _crumbs(frame: Frame, *more: Link) -> tuple[Link, ...]:
 # ------------------------------------------------------------------------------- the first screen
 
 
-def quality(found: Answers) -> tuple[Section, ...]:
+def quality(found: Overview) -> tuple[Section, ...]:
     """The banner, only where too many contacts have no decile."""
     if found.quality is None or not found.quality.is_over_limit:
         return ()
@@ -71,7 +79,7 @@ def quality(found: Answers) -> tuple[Section, ...]:
     )
 
 
-def everything_hidden(context: Context, frame: Frame, found: Answers) -> tuple[Section, ...]:
+def everything_hidden(context: Context, frame: Frame, found: Overview) -> tuple[Section, ...]:
     """Where no gap can be said: why, and where something can be."""
     refusals = [one.refusal for one in found.gaps if one.refusal]
     if not found.gaps or len(refusals) < len(found.gaps):
@@ -83,7 +91,7 @@ def everything_hidden(context: Context, frame: Frame, found: Answers) -> tuple[S
             path = f"dashboard/specialties/{quote(code, safe='')}"
             links.append(Link(f"{found.unit.name}, {in_words(quarter)}", frame.to(path, period=quarter)))
             break
-    year = year_of(frame.published, frame.quarter or "")
+    year = year_by(frame.published, frame.quarter or "")
     if code and year and not gap(frame.published, "missed", code, year, context.options).refusal:
         links.append(Link(f"The whole {in_words(year)}, by fifth", frame.specialty(code, "/detail")))
     if code:
@@ -101,17 +109,17 @@ def everything_hidden(context: Context, frame: Frame, found: Answers) -> tuple[S
     )
 
 
-def closing(frame: Frame, found: Answers) -> Section:
+def closing(frame: Frame, found: Overview) -> Section:
     """Whether the gap in missed appointments closes: the verdict in words, then the chart."""
     trend = found.trend
     if trend is None:
         return Section("closing", "Is it closing?", ("Too few periods are published to say.",))
     shown = any(point.value is not None for point in trend.points)
-    drawn = [charts.trend(trend)] if shown else []
+    drawn = [exhibits.trend(trend)] if shown else []
     return Section("closing", "Is it closing?", (trend.sentence,), exhibits=frame.exhibits(drawn, found.unit.code))
 
 
-def missed(frame: Frame, found: Answers) -> Section:
+def missed(frame: Frame, found: Overview) -> Section:
     """What patients missed beside what the hospital itself cancelled, by fifth."""
     both = [one for one in (found.missed, found.cancelled) if one is not None]
     shown = [one for one in both if any(share.percent for share in one.shares)]
@@ -130,13 +138,13 @@ def missed(frame: Frame, found: Answers) -> Section:
         "missed",
         "Was not brought, beside what the hospital cancelled" if children else "Missed, beside what the hospital cancelled",
         tuple(said),
-        exhibits=frame.exhibits([charts.fifths(one) for one in shown], found.unit.code),
+        exhibits=frame.exhibits([exhibits.fifths(one) for one in shown], found.unit.code),
         quiet=tuple(dict.fromkeys(quiet)),
         look="pair",
     )
 
 
-def waiting(frame: Frame, found: Answers) -> Section:
+def waiting(frame: Frame, found: Overview) -> Section:
     """Over 18 and over 52 weeks, Core20 against the rest."""
     waits = found.waits
     if waits is None:
@@ -176,7 +184,7 @@ def _fact(label: str, share: Share) -> Fact:
     return Fact(label, said, f"{share.n:,} of {share.total:,} (limits {share.percent.lower} to {share.percent.upper}%)")
 
 
-def whom(frame: Frame, found: Answers) -> Section:
+def whom(frame: Frame, found: Overview) -> Section:
     """Whom we see, against the trust and then the catchment."""
     facts, said, items = [], [], []
     for one in found.comparisons:
@@ -206,7 +214,7 @@ def whom(frame: Frame, found: Answers) -> Section:
     )
 
 
-def _whose(found: Answers) -> str:
+def _whose(found: Overview) -> str:
     return found.unit.name if found.unit.code else "The whole organisation"
 
 
@@ -216,8 +224,8 @@ def _whose(found: Answers) -> str:
 def detail(context: Context, frame: Frame, code: str) -> Screen:
     """What lies behind a specialty's first screen. NoSuchPageError."""
     unit = known(frame, code)
-    found = answers(context, frame.published, code, frame.quarter or "")
-    year = year_of(frame.published, frame.quarter or "")
+    found = found_of(context, frame, code)
+    year = year_by(frame.published, frame.quarter or "")
     sections = [*quality(found)]
     for one in (found.missed, found.cancelled):
         if one is None:
@@ -229,7 +237,7 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
                 Fact("Relative index of inequality (RII)", str(one.rii.value), f"95% limits {one.rii.lower} to {one.rii.upper}"),
             ]
         name = one.measure.name.replace("_", "-")
-        drawn = [charts.slope(one)] if one.sii else []
+        drawn = [exhibits.slope(one)] if one.sii else []
         sections.append(
             Section(
                 f"slope-{name}",
@@ -275,7 +283,7 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
 
 def _deciles(frame: Frame, code: str, year: str) -> Section:
     parts = {d: frame.published.part(Figure("specialty_decile", year, code, imd_decile=d)) for d in (*DECILES, "no_decile")}
-    drawn = charts.deciles(frame.published, unit_of(code), year, parts)
+    drawn = exhibits.deciles(frame.published, unit_of(code), year, parts)
     return Section(
         "deciles",
         "Contacts by decile",
@@ -284,7 +292,7 @@ def _deciles(frame: Frame, code: str, year: str) -> Section:
     )
 
 
-def _gaps(frame: Frame, found: Answers) -> Section:
+def _gaps(frame: Frame, found: Overview) -> Section:
     rows = tuple(
         (
             each.measure.label,
@@ -311,8 +319,7 @@ def _percent(share: Share) -> str:
     return f"{share.percent.value}%" if share.percent else share.mark if share.mark in ("*", "w") else "–"
 
 
-def _limits(estimate: object) -> str:
+def _limits(estimate: Whole | Ratio | None) -> str:
     if estimate is None:
         return "–"
-    value, lower, upper = estimate  # type: ignore[misc]
-    return f"{value} ({lower} to {upper})".replace("-", "\N{MINUS SIGN}")
+    return f"{estimate.value} ({estimate.lower} to {estimate.upper})".replace("-", "\N{MINUS SIGN}")

@@ -9,13 +9,15 @@ from typing import Final, Literal, NamedTuple
 
 from markupsafe import Markup
 
-from app.pages.charts import Cell, Chart
-from app.pages.drawing import draw
+from app.pages.charts import Cell, Chart, svg
 from app.pages.rendering import render
 from app.pages.sign_in import Visitor
 
 Look = Literal["plain", "banner", "empty", "act", "pair", "quiet"]
 """How a section looks: a warning at the top, a place that is empty, what to do, figures side by side, small print."""
+
+WIDE: Final = 720  # pixels that a chart is drawn for, on wide windows
+NARROW: Final = 340  # and on telephones, or where two stand side by side
 
 _ACCOUNT: Final = b"<!--account-->"
 
@@ -93,7 +95,8 @@ class Screen:
     lead: tuple[str, ...]
     navigation: tuple[Link, ...]
     crumbs: tuple[Link, ...]
-    periods: tuple[Link, ...]  # newest first
+    choices: tuple[Link, ...]  # this page of another period, the newest first, or of another specialty
+    choice_label: str
     sections: tuple[Section, ...]
     most_hidden: int  # `*` is 1 to this
     is_synthetic: bool
@@ -132,7 +135,7 @@ def _words_of(key: str, value: str) -> str:
 
 def _pictures(chart: Chart) -> tuple[Markup, Markup]:
     """The chart drawn for wide windows and for narrow ones. What is drawn is made by us, its texts escaped there."""
-    return Markup(draw(chart, narrow=False)), Markup(draw(chart, narrow=True))  # noqa: S704 - see above
+    return Markup(svg(chart, WIDE)), Markup(svg(chart, NARROW))  # noqa: S704 - see above
 
 
 _WORDS: Final = {
