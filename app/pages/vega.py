@@ -257,9 +257,11 @@ class _Page:
             if x > 0 and x + wide > self.plot + self.right - 8:
                 x, y = -self.left + 12, y + size + 8
             if shape in _DASHES:
-                self.line(x - 4, y, x + 13, y, stroke=colour, strokeWidth=1.75, **_DASHES[shape])
+                self.line(x - 1, y, x + 13, y, stroke=colour, strokeWidth=1.75, **_DASHES[shape])
             elif shape:
                 mark = {"type": "point", "filled": True, "opacity": 1, "size": 90, "shape": shape, "color": colour}
+                if shape == "ring":
+                    mark |= {"filled": False, "shape": "circle", "strokeWidth": 1.5, "size": 60}
                 at = {"x": {"value": x + 5}, "y": {"value": y}}
                 self.layers.append({"data": {"values": [{}]}, "mark": mark, "encoding": at})
             self.note(words, x + (18 if shape else 0), y)
@@ -332,7 +334,15 @@ def _lists(count: int) -> list[list[Spec]]:
 
 
 def _axis(values: Sequence[int], **more: Any) -> Spec:
-    return {"values": list(values), "format": ",d", "labelOverlap": False, "labelFlush": False, **more}
+    # Vega leaves out every other tick above its own count, whatever `values` says.
+    return {
+        "values": list(values),
+        "tickCount": len(values),
+        "format": ",d",
+        "labelOverlap": False,
+        "labelFlush": False,
+        **more,
+    }
 
 
 def _tone(row: Row) -> str:
@@ -356,7 +366,7 @@ def _bars(page: _Page) -> None:
     scale = ticks(min(0, _lowest(rows, "value", "lower")), max(1, _highest(rows, "value", "upper")))
     size = page.fonts[0]
     widest = max(pixels(_text(row, "group"), size) for row in rows)
-    page.left = 12 if page.is_narrow else min(widest, 0.36 * page.width) + 24
+    page.left = 16 if page.is_narrow else min(widest, 0.36 * page.width) + 24
     shown = max(pixels(_said(_number(row, "value") or 0), size + 1) for row in rows)
     page.right = shown + 24
     page.x = (scale[0], scale[-1])
@@ -373,7 +383,7 @@ def _bars(page: _Page) -> None:
         for row in (row for row in rows if _text(row, "series") == one):
             y += above
             middle = y + thick / 2
-            room = page.width - 24 if page.is_narrow else page.left - 24
+            room = page.width - 32 if page.is_narrow else page.left - 24
             name = wrapped(_text(row, "group"), size, room, 1 if page.is_narrow else 2)
             at = {"x": page.x[0], "y": y - above / 2 if page.is_narrow else middle - (len(name) - 1) * (size + 1) / 2}
             (strong if _text(row, "core20") == "true" else names).append({**at, "text": name})
@@ -396,7 +406,7 @@ def _bars(page: _Page) -> None:
     page.whiskers(lines, is_across=True)
     for first, after in blocks:
         page.line(page.px(0), first - 4, page.px(0), after, stroke=INK)
-    aside: Spec = {"dx": 0} if page.is_narrow else {"align": "right", "dx": -10}
+    aside: Spec = {"has_halo": True} if page.is_narrow else {"align": "right", "dx": -10}
     page.text(names, **aside)
     page.text(strong, fontWeight="bold", **aside)
     page.text(heads, fontWeight="bold", dx=0 if page.is_narrow else 12 - page.left)
@@ -549,14 +559,14 @@ def _ranking(page: _Page) -> None:
     size = page.fonts[0]
     scale = ticks(min(0, _lowest(rows, "value", "lower")), max(1, _highest(rows, "value", "upper")))
     widest = max(pixels(_text(row, "name"), size) for row in rows) * 1.06
-    page.left = 12 if page.is_narrow else min(widest, 0.44 * page.width) + 24
+    page.left = 16 if page.is_narrow else min(widest, 0.44 * page.width) + 24
     shown = max(pixels(_said(_number(row, "value") or 0), size) for row in rows)
     page.right = shown + 24
     page.x = (scale[0], scale[-1])
     page.x_axis = _axis(scale, domain=False)
     step = 42 if page.is_narrow else 24
     page.height, page.bottom = step * len(rows) + 6, 36
-    room = page.width - 24 if page.is_narrow else page.left - 24
+    room = page.width - 32 if page.is_narrow else page.left - 24
     if len(rows) > 12:  # the end of a long list is far from the axis at its foot
         page.top += 20
         for tick in scale:
@@ -585,7 +595,7 @@ def _ranking(page: _Page) -> None:
     look = {"type": "point", "filled": True, "opacity": 1, "stroke": "#ffffff", "strokeWidth": 1}
     page.add({**look, "size": 70, "shape": "circle", "color": OTHER}, dots[False])
     page.add({**look, "size": 130, "shape": "diamond", "color": BLUE}, dots[True])
-    aside: Spec = {"dx": 0} if page.is_narrow else {"align": "right", "dx": -10}
+    aside: Spec = {"has_halo": True} if page.is_narrow else {"align": "right", "dx": -10}
     page.text(names, **aside)
     page.text(strong, fontWeight="bold", **aside)
     page.text(values, dx=8, has_halo=True)
@@ -652,7 +662,7 @@ def _funnel(page: _Page) -> None:
         [at for _, at in strong],
     )
     _named_points(page, [(_text(row, "name"), at) for row, at in strong], [at for _, at in places])
-    items = [("diamond", BLUE, "Stands out"), ("circle", QUIET, "Does not stand out")] if strong else []
+    items = [("diamond", BLUE, "Stands out"), ("ring", QUIET, "Does not stand out")] if strong else []
     items += [("solid", QUIET, "99.8% limits"), ("dashed", QUIET, "95% limits")] if limits else []
     page.key(items)
 
