@@ -23,6 +23,7 @@ from app.counts.seal import Publisher
 from app.counts.spool import Spool, SpoolError, secret_of
 from app.counts.store import CountStore
 from app.database import DatabaseAwayError, DatabaseError, check_schema, is_sqlite, open_engine, upgrade
+from app.findings.options import Options
 from app.settings import Settings
 
 log: Final = logging.getLogger("imdlens")
@@ -197,3 +198,8 @@ class Counts:
         """Give the connections back."""
         if self._engine is not None:
             self._engine.dispose()
+
+
+def options(settings: Settings) -> Options:
+    """What this deployment decided about its findings."""
+    return Options(least_denominator=settings.least_denominator, suppress_up_to=settings.suppress_up_to)

@@ -9,6 +9,7 @@ from app.counts.parts import Published
 from app.dashboard import behind, organisation, practices, ranks, specialty, words
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError
+from app.findings.overview import Overview
 from app.pages.charts import Chart
 from app.pages.dashboard import Screen, render_screen
 
@@ -73,6 +74,12 @@ class Dashboard:
                     if exhibit.chart.id == name:
                         return exhibit.chart
         raise NoSuchPageError
+
+    def overview(self, published: Published, asked: Asked) -> Overview:
+        """All that is found of a specialty, for other documents than a page. NoSuchPageError."""
+        frame = Frame.of(asked.above, published, self._context.options, asked.period)
+        specialty.known(frame, asked.unit)
+        return specialty.found_of(self._context, frame, asked.unit)
 
     def practice_csv(self) -> bytes:
         """The whole bank of good practice as a file."""

@@ -3,16 +3,18 @@
 import hashlib
 from collections.abc import Callable
 from typing import Final, TypeVar
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
+from starlette.responses import RedirectResponse
 
 from app.counting import StoreAwayError
 from app.counts.parts import Published
 from app.dashboard.dashboard import Asked, Dashboard, Place
 from app.dashboard.frame import NoSuchPageError
 from app.errors import Problem
+from app.exhibits import as_csv, as_json
 from app.page_doors import above, page
-from app.pages.charts import as_csv, as_json
 from app.pages.dashboard import with_account
 from app.routers.forms import visitor_of
 from app.routers.state import counts_of, dashboard_of
@@ -45,10 +47,16 @@ def detail(request: Request, unit: str, period: str | None = None) -> Response:
 
 @router.get("/specialties/{unit}/brief")
 def brief(request: Request, unit: str, period: str | None = None) -> Response:
-    """A specialty on one page of paper."""
-    made = _found(request, lambda published: dashboard_of(request).brief(published, _asked(request, "specialty", unit, period)))
-    headers = {"Content-Disposition": 'attachment; filename="brief.pdf"'}
-    return _answer(request, Response(made, media_type="application/pdf", headers=headers))
+    """A specialty on one page of paper; where no report can be made here, the page itself, which prints well."""
+    asked = _asked(request, "specialty", unit, period)
+    found = _found(request, lambda published: dashboard_of(request).overview(published, asked))
+    try:
+        from app.report.brief import brief_pdf
+    except ImportError:
+        query = f"?period={found.quarter}" if period else ""
+        return RedirectResponse(f"../{quote(unit, safe='')}{query}", 303, {"Vary": "Cookie"})
+    headers = {"Content-Disposition": 'attachment; filename="imd-lens-brief.pdf"'}
+    return _answer(request, Response(brief_pdf(found), media_type="application/pdf", headers=headers))
 
 
 @router.get("/ranking")
