@@ -1,5 +1,6 @@
 """What every screen of the dashboard has around it: where it stands, which periods there are, what was published."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -94,7 +95,7 @@ class Frame:
         """Links to this page for each quarter, the newest first."""
         quarters = self.published.periods(QUARTERLY)[-_MOST_QUARTERS:]
         return tuple(
-            Link(in_words(quarter), self.to(path, period=quarter, **query), is_current=quarter == self.quarter)
+            Link(_short(in_words(quarter)), self.to(path, period=quarter, **query), is_current=quarter == self.quarter)
             for quarter in reversed(quarters)
         )
 
@@ -109,6 +110,7 @@ class Frame:
         lead: Sequence[str] = (),
         chooser: Sequence[Link] = (),
         crumbs: Sequence[Link] = (),
+        jumps: Sequence[Link] = (),
         label: str = "Period",
     ) -> Screen:
         """A screen in its frame. `place` is the part of the navigation that it belongs to."""
@@ -118,6 +120,7 @@ class Frame:
             over or self.organisation,
             heading,
             tuple(lead),
+            tuple(jumps),
             tuple(
                 Link(text, self.to(path, period=self.kept if keeps else None), is_current=name == place and not crumbs)
                 for name, path, text, keeps in _PLACES
@@ -134,3 +137,8 @@ class Frame:
 def in_words(period: str) -> str:
     """A period as links and headings name it: `July to September 2026`."""
     return periods.in_words(period).removeprefix("the quarter ").removeprefix("the ")
+
+
+def _short(words: str) -> str:
+    """`Jul to Sep 2026`: months of a choice, so that more of them fit beside each other."""
+    return re.sub(r"\b([A-Z][a-z]{2})[a-z]+", r"\1", words)

@@ -21,20 +21,22 @@ def screen(context: Context, frame: Frame) -> Screen:
     found = specialty.found_of(context, frame, "")
     return frame.screen(
         "organisation",
-        found.headline,
+        specialty.heading(found),
         (
             *specialty.quality(found),
             *specialty.everything_hidden(context, frame, found),
-            specialties(frame),
             specialty.closing(frame, found),
             specialty.missed(frame, found),
             specialty.waiting(frame, found),
             specialty.whom(frame, found),
             act(context, frame, found),
+            specialties(frame),
             behind(frame),
         ),
         title=f"Dashboard, {frame.words}",
         over=f"{frame.organisation}, {frame.words}",
+        lead=specialty.lead(found),
+        jumps=(Link("Find a specialty", "#specialties"),),
         chooser=frame.chooser("dashboard"),
     )
 

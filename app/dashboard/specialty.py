@@ -4,8 +4,11 @@ The order is that of a conversation: may this be believed, what is found, does i
 waits, whom do we see at all, and what is next.
 """
 
+import re
+from typing import Final
 from urllib.parse import quote
 
+from app.counts.cells import NO_DECILE
 from app.counts.tables import DECILES, Figure
 from app import exhibits
 from app.dashboard import words
@@ -13,11 +16,14 @@ from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError, in_words
 from app.dashboard.practices import act
 from app.findings.findings import Gap, Ratio, Share, Unit, Whole
+from app.findings.drawn import source_of
 from app.findings.gaps import gap
 from app.findings.kinds import unit_of
 from app.findings.overview import Overview, overview, year_by
 from app.findings.representation import comparisons
 from app.pages.dashboard import Fact, Grid, Link, Screen, Section
+
+BY_DECILE: Final = "specialty_decile"
 
 
 def screen(context: Context, frame: Frame, code: str) -> Screen:
@@ -35,10 +41,11 @@ def screen(context: Context, frame: Frame, code: str) -> Screen:
     )
     return frame.screen(
         "specialty",
-        found.headline,
+        heading(found),
         sections,
         title=f"{unit.name}, {frame.words}",
         over=f"{unit.name}, {frame.words}",
+        lead=lead(found),
         chooser=frame.chooser(f"dashboard/specialties/{quote(code, safe='')}"),
         crumbs=_crumbs(frame),
     )
@@ -49,6 +56,23 @@ def found_of(context: Context, frame: Frame, code: str) -> Overview:
     year = year_by(frame.published, frame.quarter or "")
     compared = comparisons(frame.published, code, year, context.catchments, context.options)
     return overview(frame.published, code, frame.quarter, context.options, compared)
+
+
+def heading(found: Overview) -> str:
+    """The finding in one sentence; where no gap is certain, that."""
+    if found.behind is None and any(each.absolute for each in found.gaps):
+        return "No gap is certain"
+    return _sentences(found.headline)[0]
+
+
+def lead(found: Overview) -> tuple[str, ...]:
+    """What the heading leaves unsaid of the headline."""
+    said = _sentences(found.headline)
+    return (found.headline,) if said[0] != heading(found) else ((" ".join(said[1:]),) if said[1:] else ())
+
+
+def _sentences(text: str) -> list[str]:
+    return re.split(r"(?<=[.?!]) (?=[A-Z])", text)
 
 
 def known(frame: Frame, code: str) -> Unit:
@@ -114,34 +138,33 @@ def closing(frame: Frame, found: Overview) -> Section:
     trend = found.trend
     if trend is None:
         return Section("closing", "Is it closing?", ("Too few periods are published to say.",))
-    shown = any(point.value is not None for point in trend.points)
-    drawn = [exhibits.trend(trend)] if shown else []
-    return Section("closing", "Is it closing?", (trend.sentence,), exhibits=frame.exhibits(drawn, found.unit.code))
+    drawn = [exhibits.gap_trend(trend)] if any(point.value is not None for point in trend.points) else []
+    said = () if drawn else (trend.sentence,)
+    return Section("closing", "Is it closing?", said, exhibits=frame.exhibits(drawn, found.unit.code))
 
 
 def missed(frame: Frame, found: Overview) -> Section:
     """What patients missed beside what the hospital itself cancelled, by fifth."""
-    both = [one for one in (found.missed, found.cancelled) if one is not None]
-    shown = [one for one in both if any(share.percent for share in one.shares)]
     children = found.unit.is_for_children
+    heading = "Was not brought, beside what the hospital cancelled"
+    heading = heading if children else "Missed, beside what the hospital cancelled"
+    if found.missed is None or found.cancelled is None:
+        said = "Fifths are published by financial year, so that fewer counts are hidden: none is whole yet by then."
+        return Section("missed", heading, (said,))
     said = []
-    if found.missed and found.missed.fewer:
+    if found.missed.fewer:
         what = "fewer appointments to which a child was not brought" if children else "fewer missed appointments"
         said.append(
             f"If every fifth of areas had the rate of the least deprived, there would have been about"
-            f" {found.missed.fewer:,} {what} in {in_words(found.missed.period)}."
+            f" {found.missed.fewer:,} {what} in the {in_words(found.missed.period)}."
         )
-    quiet = [one.refusal.sentence for one in both if one.refusal]
-    if not shown:
-        quiet.append("Fifths are published by financial year, so that fewer counts are hidden.")
-    return Section(
-        "missed",
-        "Was not brought, beside what the hospital cancelled" if children else "Missed, beside what the hospital cancelled",
-        tuple(said),
-        exhibits=frame.exhibits([exhibits.fifths(one) for one in shown], found.unit.code),
-        quiet=tuple(dict.fromkeys(quiet)),
-        look="pair",
-    )
+    both = (found.missed, found.cancelled)
+    drawn = []
+    if any(share.percent or share.mark in ("*", "w") for one in both for share in one.shares):
+        drawn.append(exhibits.missed_by_fifth(*both))
+    else:
+        said += dict.fromkeys(one.sentence for one in both)
+    return Section("missed", heading, tuple(said), exhibits=frame.exhibits(drawn, found.unit.code))
 
 
 def waiting(frame: Frame, found: Overview) -> Section:
@@ -155,25 +178,21 @@ def waiting(frame: Frame, found: Overview) -> Section:
             items=("To have it here, load the list of each month's end before the month is sealed: imdlens counts waiting-list",),
         )
     facts = [fact for each in (waits.over_18, waits.over_52) for fact in _pair(each)]
-    sentences = tuple(dict.fromkeys(each.sentence for each in (waits.over_18, waits.over_52)))
+    drawn = [exhibits.waits_by_core20(waits)] if any(not fact.mark for fact in facts) else []
+    said = () if drawn else tuple(dict.fromkeys(each.sentence for each in (waits.over_18, waits.over_52)))
     return Section(
         "waiting",
         "Who waits long",
-        sentences,
-        facts=tuple(facts),
+        said,
+        exhibits=frame.exhibits(drawn, found.unit.code),
         quiet=(
-            f"People waiting at the end of {in_words(waits.month)}. Fifths are not published of waiting lists, so it is"
-            " the most deprived fifth against all others.",
+            "Waiting lists are not published by fifth, so it is the most deprived fifth of areas against all others.",
         ),
     )
 
 
 def _pair(each: Gap) -> tuple[Fact, Fact]:
-    weeks = "52" if each.measure.name == "over_52_weeks" else "18"
-    return (
-        _fact(f"Over {weeks} weeks, most deprived fifth", each.core20),
-        _fact(f"Over {weeks} weeks, rest of England", each.rest),
-    )
+    return _fact(each.measure.label, each.core20), _fact(each.measure.label, each.rest)
 
 
 def _fact(label: str, share: Share) -> Fact:
@@ -186,36 +205,22 @@ def _fact(label: str, share: Share) -> Fact:
 
 def whom(frame: Frame, found: Overview) -> Section:
     """Whom we see, against the trust and then the catchment."""
-    facts, said, items = [], [], []
-    for one in found.comparisons:
-        said.append(one.sentence)
-        if one.refusal and one.refusal.code == "no_reference":
-            items.append(
-                "Give the residents whom you serve as catchment.csv in the folder IMDLENS_LOCAL_DIR: edition, imd_decile,"
-                " age_band, persons, area, source, date. docs/counts.md says where to find the numbers."
-            )
-    first = next((one for one in found.comparisons if one.share.percent), None)
-    if first and first.share.percent:
-        facts.append(_fact(f"{_whose(found)}, from the most deprived fifth", first.share))
-    for one in found.comparisons:
-        if one.reference:
-            name = one.reference.name[:1].upper() + one.reference.name[1:]
-            matched = ", at the same ages" if one.reference.is_age_matched else ""
-            kind = "All others" if one.reference.kind == "others" else "Residents"
-            facts.append(Fact(f"{kind}: {name}{matched}", f"{one.reference.share.value}%", one.reference.source))
-    said = [sentence.replace(f" {words.NOT_YET_FAIR}", "") for sentence in said]
+    items = []
+    if any(one.refusal and one.refusal.code == "no_reference" for one in found.comparisons):
+        items.append(
+            "To compare with the residents whom you serve, give them as catchment.csv in the folder IMDLENS_LOCAL_DIR."
+        )
+    drawn = []
+    if any(one.reference and one.share.percent for one in found.comparisons):
+        drawn.append(exhibits.whom_we_see(found.comparisons))
+    said = () if drawn else tuple(dict.fromkeys(one.sentence for one in found.comparisons))
     return Section(
         "whom",
         "Whom we see",
-        (*dict.fromkeys(said), words.NOT_YET_FAIR),
-        facts=tuple(facts),
+        (*said, words.NOT_YET_FAIR),
+        exhibits=frame.exhibits(drawn, found.unit.code),
         items=tuple(items),
-        quiet=("Never compared with 20%: that is England, and no hospital's catchment.",),
     )
-
-
-def _whose(found: Overview) -> str:
-    return found.unit.name if found.unit.code else "The whole organisation"
 
 
 # --------------------------------------------------------------------------------- what is behind
@@ -282,12 +287,13 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
 
 
 def _deciles(frame: Frame, code: str, year: str) -> Section:
-    parts = {d: frame.published.part(Figure("specialty_decile", year, code, imd_decile=d)) for d in (*DECILES, "no_decile")}
-    drawn = exhibits.deciles(frame.published, unit_of(code), year, parts)
+    figures = {d: Figure(BY_DECILE, year, code, imd_decile=d) for d in (*DECILES, NO_DECILE)}
+    parts = {d: frame.published.part(figure) for d, figure in figures.items()}
+    drawn = exhibits.deciles(unit_of(code), year, parts, source_of(frame.published, figures.values()))
     return Section(
         "deciles",
         "Contacts by decile",
-        ("Decile 1 is the most deprived tenth of areas. Where people live is not even: compare with the catchment, never with a tenth.",),
+        ("Decile 1 is the most deprived tenth of areas in England. Compare with your catchment, never with a tenth.",),
         exhibits=frame.exhibits([drawn], code),
     )
 

@@ -13,8 +13,8 @@ from app.pages.charts import Cell, Chart, svg
 from app.pages.rendering import render
 from app.pages.sign_in import Visitor
 
-Look = Literal["plain", "banner", "empty", "act", "pair", "quiet"]
-"""How a section looks: a warning at the top, a place that is empty, what to do, figures side by side, small print."""
+Look = Literal["plain", "banner", "empty", "act", "quiet"]
+"""How a section looks: a warning at the top, a place that is empty, what to do, small print."""
 
 WIDE: Final = 720  # pixels that a chart is drawn for, on wide windows
 NARROW: Final = 340  # and on telephones, or where two stand side by side
@@ -93,6 +93,7 @@ class Screen:
     over: str  # above the heading: whose, and when
     heading: str
     lead: tuple[str, ...]
+    jumps: tuple[Link, ...]  # to parts of this page
     navigation: tuple[Link, ...]
     crumbs: tuple[Link, ...]
     choices: tuple[Link, ...]  # this page of another period, the newest first, or of another specialty

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
 from starlette.responses import RedirectResponse
 
 from app.counting import StoreAwayError
@@ -13,8 +14,8 @@ from app.counts.parts import Published
 from app.dashboard.dashboard import Asked, Dashboard, Place
 from app.dashboard.frame import NoSuchPageError
 from app.errors import Problem
-from app.exhibits import as_csv, as_json
 from app.page_doors import above, page
+from app.pages.charts import Chart, as_csv, as_json
 from app.pages.dashboard import with_account
 from app.routers.forms import visitor_of
 from app.routers.state import counts_of, dashboard_of
@@ -22,7 +23,7 @@ from app.routers.state import counts_of, dashboard_of
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
 _T = TypeVar("_T")
-_FORMATS: Final = {"csv": (as_csv, "text/csv; charset=utf-8"), "json": (as_json, "application/json")}
+_FORMATS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 # Not async: the first chart of a page takes most of a second, and others must not wait for it.
 
@@ -113,11 +114,14 @@ def figure(
     """The numbers of a chart, as they stand beneath it."""
     if format not in _FORMATS:
         raise Problem(404)
-    write, media_type = _FORMATS[format]
     asked = _asked(request, "organisation", unit, period, measure)
     made = _found(request, lambda published: dashboard_of(request).chart(published, chart, asked))
     name = f'{"attachment" if format == "csv" else "inline"}; filename="{made.id}.{format}"'
-    return _answer(request, Response(write(made), media_type=media_type, headers={"Content-Disposition": name}))
+    return _answer(request, Response(_written(made, format), media_type=_FORMATS[format], headers={"Content-Disposition": name}))
+
+
+def _written(chart: Chart, kind: str) -> bytes:
+    return as_csv(chart).encode() if kind == "csv" else to_json(as_json(chart))
 
 
 def _page(
