@@ -19,7 +19,7 @@ Spec = dict[str, Any]
 Row = Mapping[str, "Cell"]
 
 INK: Final = "#212b32"
-BLUE: Final = "#005eb8"  # Core20, and what stands out
+BLUE: Final = "#005eb8"  # what the chart is about (Core20, this unit), and what stands out
 OTHER: Final = "#768fa8"  # 3.3 to 1 on white
 QUIET: Final = "#4c6272"  # text and lines beside the point, 6 to 1 on white
 WORSE: Final = "#b35900"
@@ -27,9 +27,11 @@ CHANGED: Final = "#7c2855"
 FAINT: Final = "#d8dde0"  # leads the eye; carries nothing
 
 MARKS: Final[Mapping[str, str]] = {
-    "*": "* too few to show",
+    "*": "* small number, not shown",
     "w": "w withheld",
+    "few": "f too few to say",
     "absent": "– not published",
+    "none": "– no figure",
 }
 NOTHING: Final = "There is no figure to show."
 
@@ -134,6 +136,11 @@ def _mark(row: Row) -> str:
     """Why a row shows no value, in words."""
     mark = _text(row, "mark") or "absent"
     return MARKS.get(mark, mark)
+
+
+def _sign(row: Row) -> str:
+    """The one sign that stands for a value that is not shown; the key under the chart says what it means."""
+    return _mark(row)[:1]
 
 
 def _short(period: str) -> str:
@@ -271,8 +278,10 @@ class _Page:
 
     def marks_key(self) -> list[tuple[str, str, str]]:
         """What the marks of hidden rows mean."""
-        found = dict.fromkeys(_text(row, "mark") for row in self.chart.rows)
-        return [("", INK, MARKS.get(mark, mark)) for mark in found if mark]
+        return [
+            ("", INK, words)
+            for words in dict.fromkeys(_mark(r) for r in self.chart.rows if _number(r, "value") is None)
+        ]
 
     def nothing(self) -> None:
         """Says that there is nothing, where the chart would be."""
@@ -346,7 +355,7 @@ def _axis(values: Sequence[int], **more: Any) -> Spec:
 
 
 def _tone(row: Row) -> str:
-    return BLUE if _text(row, "core20") == "true" else OTHER
+    return BLUE if _text(row, "is_subject") == "yes" else OTHER
 
 
 def _highest(rows: Iterable[Row], *keys: str) -> int:
@@ -386,7 +395,7 @@ def _bars(page: _Page) -> None:
             room = page.width - 32 if page.is_narrow else page.left - 24
             name = wrapped(_text(row, "group"), size, room, 1 if page.is_narrow else 2)
             at = {"x": page.x[0], "y": y - above / 2 if page.is_narrow else middle - (len(name) - 1) * (size + 1) / 2}
-            (strong if _text(row, "core20") == "true" else names).append({**at, "text": name})
+            (strong if _text(row, "is_subject") == "yes" else names).append({**at, "text": name})
             value, lower, upper = (_number(row, key) for key in ("value", "lower", "upper"))
             if value is None:
                 hidden.append({"x": 0, "y": middle, "text": _mark(row)})
@@ -457,7 +466,7 @@ def _trend(page: _Page) -> None:
     for i, row in enumerate(rows):
         value = _number(row, "value")
         if value is None:
-            hidden.append({"x": i, "y": scale[0], "text": _text(row, "mark") if _text(row, "mark") in "*w" else "–"})
+            hidden.append({"x": i, "y": scale[0], "text": _sign(row)})
             continue
         follows = i > 0 and runs and runs[-1][-1][0] == i - 1 and row.get("phase") == rows[i - 1].get("phase")
         if follows:
@@ -723,13 +732,12 @@ def _slope(page: _Page) -> None:
         page.note(name, page.px(x), page.height + 8, align="center", baseline="top")
         value, lower, upper = (_number(row, key) for key in ("value", "lower", "upper"))
         if value is None:
-            mark = _text(row, "mark")
-            hidden.append({"x": x, "y": 0, "text": mark if mark in ("*", "w") else "–"})
+            hidden.append({"x": x, "y": 0, "text": _sign(row)})
             continue
         if lower is not None and upper is not None:
             lines.append({"x": x, "y": lower, "y2": upper})
         values.append({"x": x, "y": value, "text": _said(value)})
-        dots[_text(row, "core20") == "true"].append({"x": x, "y": value})
+        dots[_text(row, "is_subject") == "yes"].append({"x": x, "y": value})
     page.whiskers(lines, is_across=False)
     look = {"type": "point", "filled": True, "opacity": 1, "stroke": "#ffffff", "strokeWidth": 1}
     page.add({**look, "size": 110, "shape": "circle", "color": OTHER}, dots[False])
