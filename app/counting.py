@@ -144,6 +144,11 @@ def publisher(settings: Settings, release: str) -> Publisher:
     )
 
 
+def options(settings: Settings) -> Options:
+    """What this deployment decided about its findings."""
+    return Options(settings.least_denominator, settings.design_effect, settings.unknown_limit, settings.suppress_up_to)
+
+
 class StoreAwayError(Exception):
     """The store cannot be read now."""
 
@@ -198,8 +203,3 @@ class Counts:
         """Give the connections back."""
         if self._engine is not None:
             self._engine.dispose()
-
-
-def options(settings: Settings) -> Options:
-    """What this deployment decided about its findings."""
-    return Options(least_denominator=settings.least_denominator, suppress_up_to=settings.suppress_up_to)

@@ -24,6 +24,7 @@ from app.findings.representation import comparisons
 from app.pages.dashboard import Fact, Grid, Link, Screen, Section
 
 BY_DECILE: Final = "specialty_decile"
+_SAID_BELOW: Final = frozenset({words.NOT_YET_FAIR})
 
 
 def screen(context: Context, frame: Frame, code: str) -> Screen:
@@ -179,11 +180,12 @@ def waiting(frame: Frame, found: Overview) -> Section:
         )
     facts = [fact for each in (waits.over_18, waits.over_52) for fact in _pair(each)]
     drawn = [exhibits.waits_by_core20(waits)] if any(not fact.mark for fact in facts) else []
-    said = () if drawn else tuple(dict.fromkeys(each.sentence for each in (waits.over_18, waits.over_52)))
+    # What the chart's title says is not said twice.
+    said = [each.sentence for each in ((waits.over_52,) if drawn else (waits.over_18, waits.over_52))]
     return Section(
         "waiting",
         "Who waits long",
-        said,
+        tuple(dict.fromkeys(said)),
         exhibits=frame.exhibits(drawn, found.unit.code),
         quiet=(
             "Waiting lists are not published by fifth, so it is the most deprived fifth of areas against all others.",
@@ -213,11 +215,15 @@ def whom(frame: Frame, found: Overview) -> Section:
     drawn = []
     if any(one.reference and one.share.percent for one in found.comparisons):
         drawn.append(exhibits.whom_we_see(found.comparisons))
-    said = () if drawn else tuple(dict.fromkeys(one.sentence for one in found.comparisons))
+    titles = {chart.title for chart in drawn}
+    said = dict.fromkeys(
+        " ".join(s for s in _sentences(one.sentence) if s not in titles and s not in _SAID_BELOW)
+        for one in found.comparisons
+    )
     return Section(
         "whom",
         "Whom we see",
-        (*said, words.NOT_YET_FAIR),
+        (*(sentence for sentence in said if sentence), words.NOT_YET_FAIR),
         exhibits=frame.exhibits(drawn, found.unit.code),
         items=tuple(items),
     )

@@ -109,7 +109,7 @@ def render_screen(screen: Screen) -> bytes:
         "dashboard.html",
         static=f"{screen.above}static",
         screen=screen,
-        pictures=_pictures,
+        pictures=pictures,
         shown=shown,
         column_words=_words_of,
     )
@@ -134,7 +134,7 @@ def _words_of(key: str, value: str) -> str:
     return words.get(value, value)
 
 
-def _pictures(chart: Chart) -> tuple[Markup, Markup]:
+def pictures(chart: Chart) -> tuple[Markup, Markup]:
     """The chart drawn for wide windows and for narrow ones. What is drawn is made by us, its texts escaped there."""
     return Markup(svg(chart, WIDE)), Markup(svg(chart, NARROW))  # noqa: S704 - see above
 

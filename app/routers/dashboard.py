@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 from starlette.responses import RedirectResponse
 
-from app.counting import StoreAwayError
 from app.counts.parts import Published
 from app.dashboard.dashboard import Asked, Dashboard, Place
 from app.dashboard.frame import NoSuchPageError
@@ -18,7 +17,8 @@ from app.page_doors import above, page
 from app.pages.charts import Chart, as_csv, as_json
 from app.pages.dashboard import with_account
 from app.routers.forms import visitor_of
-from app.routers.state import counts_of, dashboard_of
+from app.routers.state import dashboard_of
+from app.routers.tagged import ask_store
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
@@ -140,11 +140,9 @@ def _asked(
 
 def _found(request: Request, find: Callable[[Published], _T]) -> _T:
     try:
-        return counts_of(request).find(find)
+        return ask_store(request, lambda counts: counts.find(find))
     except NoSuchPageError:
         raise Problem(404) from None
-    except StoreAwayError:
-        raise Problem(503, "The counts cannot be read now.", headers={"Retry-After": "5"}) from None
 
 
 def _answer(request: Request, answer: Response) -> Response:
