@@ -40,7 +40,7 @@ class OperationOutcome(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SHOWN]})
 
-    resourceType: Literal["OperationOutcome"]  # noqa: N815 - FHIR's own spelling
+    resourceType: Literal["OperationOutcome"]
     issue: list[OutcomeIssue] = Field(min_length=1)
 
 

@@ -1,9 +1,9 @@
 """What stands behind the figures: which systems send what, who is not recorded, and which edition ranks the areas."""
 
+import itertools
 from typing import Final
 
 from app import exhibits
-from app.counts import periods
 from app.counts.parts import Part
 from app.dashboard import words
 from app.dashboard.context import Context
@@ -48,7 +48,11 @@ def completeness(context: Context, frame: Frame) -> Screen:
     rows = tuple(
         (
             one.client,
-            f"{one.found.percent.value}%" if one.found.percent else one.found.mark if one.found.mark in ("*", "w") else "–",
+            f"{one.found.percent.value}%"
+            if one.found.percent
+            else one.found.mark
+            if one.found.mark in ("*", "w")
+            else "–",
             *(count(dict(one.statuses).get(status, Part(None, "absent"))) for status in _STATUSES),
         )
         for one in found
@@ -64,7 +68,8 @@ def completeness(context: Context, frame: Frame) -> Screen:
         "completeness",
         heading,
         (
-            Section("systems", "Each system", grid=grid, quiet=source_words(source)),
+            Section("found", "With a place on the map", exhibits=frame.exhibits([exhibits.completeness(found)])),
+            Section("systems", "What was sent", grid=grid, quiet=source_words(source)),
             Section(
                 "what-to-do",
                 "What to do",
@@ -85,25 +90,19 @@ def inclusion(context: Context, frame: Frame) -> Screen:
     """Contacts of people in inclusion-health groups and with access needs, of the whole organisation alone."""
     years = frame.published.periods("organisation_inclusion")
     if not years:
-        sections = words.nothing_sealed(frame) if not frame.published.publications else (
-            Section(
-                "empty",
-                "No whole financial year is sealed yet",
-                ("These groups are small, so they are published once a year, for the whole organisation.",),
-                look="empty",
-            ),
-        )
-        return frame.screen("inclusion", _NOT_RECORDED, sections, title="Inclusion health")
+        return frame.screen("inclusion", _NOT_RECORDED, _no_year(frame), title="Inclusion health")
     year = max(years)
     found = inclusion_of(frame.published, year)
-    sections = []
+    sections = [Section("recorded", "What records say", exhibits=frame.exhibits([exhibits.inclusion(found)]))]
     for name, heading, parts in (
         ("groups", "Inclusion-health groups", found.groups),
         ("needs", "Access needs", found.needs),
     ):
         rows = tuple((_label(category), count(part)) for category, part in parts)
         if rows:
-            grid = Grid(f"Contacts by what the record says, {in_words(year)}", (heading, "Contacts"), rows, frozenset({1}))
+            grid = Grid(
+                f"Contacts by what the record says, {in_words(year)}", (heading, "Contacts"), rows, frozenset({1})
+            )
             sections.append(Section(name, heading, grid=grid, quiet=source_words(found.source)))
     sections.append(
         Section(
@@ -126,21 +125,32 @@ def inclusion(context: Context, frame: Frame) -> Screen:
     )
 
 
+def _no_year(frame: Frame) -> tuple[Section, ...]:
+    if not frame.published.publications:
+        return words.nothing_sealed(frame)
+    return (
+        Section(
+            "empty",
+            "No whole financial year is sealed yet",
+            ("These groups are small, so they are published once a year, for the whole organisation.",),
+            look="empty",
+        ),
+    )
+
+
 def editions(context: Context, frame: Frame) -> Screen:
     """Which edition of the index ranks the areas, since when, and why figures across a change are not compared."""
     pages = [page for page in frame.published.publications if page.table == "organisation_outcome"]
     if not pages:
         return frame.screen("editions", "Editions of the index", words.nothing_sealed(frame))
-    changes = [
-        (before, after) for before, after in zip(pages, pages[1:], strict=False) if before.edition != after.edition
-    ]
+    changes = [(before, after) for before, after in itertools.pairwise(pages) if before.edition != after.edition]
     heading = (
         f"Areas are ranked by {pages[-1].edition} since {in_words(changes[-1][1].period)}"
         if changes
         else f"All figures are on one edition of the index, {pages[-1].edition}"
     )
     rows = tuple(
-        (in_words(after.period), before.edition, after.edition, after.sealed_at[:10]) for before, after in changes
+        (in_words(after.period), before.edition, after.edition, _day(after.sealed_at)) for before, after in changes
     )
     sections = []
     if rows:
@@ -156,10 +166,14 @@ def editions(context: Context, frame: Frame) -> Screen:
             "why",
             "Why figures before and after are not compared",
             (
-                "A new edition ranks the areas of England anew, with newer data and changed methods. An area may leave"
-                " the most deprived fifth though nothing in it changed, and another may enter.",
-                "So a gap may widen or close on paper alone. Charts draw limits anew from a change on, and no figure"
-                " adds contacts of two editions.",
+                (
+                    "A new edition ranks the areas of England anew, with newer data and changed methods. An area may leave"
+                    " the most deprived fifth though nothing in it changed, and another may enter."
+                ),
+                (
+                    "So a gap may widen or close on paper alone. Charts draw limits anew from a change on, and no figure"
+                    " adds contacts of two editions."
+                ),
                 "What a change does to your own patients, imdlens transition tells beforehand.",
             ),
         )
@@ -189,7 +203,11 @@ def source_words(source: Source | None) -> tuple[str, ...]:
     if source is None:
         return ()
     when = in_words(source.periods[-1])
-    return (f"Source: {' and '.join(source.tables)}, {when}, {source.edition}, sealed {source.sealed_at[:10]}.",)
+    return (f"Source: {' and '.join(source.tables)}, {when}, {source.edition}, published {_day(source.sealed_at)}.",)
+
+
+def _day(moment: str) -> str:
+    return f"{int(moment[8:10])} {in_words(moment[:7])}"
 
 
 def _label(category: str) -> str:

@@ -10,7 +10,7 @@ from app.counts import periods
 from app.counts.parts import Published
 from app.findings.options import Options
 from app.pages.charts import Chart
-from app.pages.dashboard import Exhibit, Link, Screen, Section
+from app.pages.dashboard import Chooser, Exhibit, Link, Screen, Section
 
 QUARTERLY: Final = "specialty_dna_core20"
 """The table whose quarters can be chosen."""
@@ -66,7 +66,7 @@ class Frame:
         return named[-1] if named else "Your organisation"
 
     def to(self, path: str, **query: str | None) -> str:
-        """An address below the service's root, relative to this page. A chosen quarter goes along as `period=True`."""
+        """An address below the service's root, relative to this page."""
         asked = urlencode({name: value for name, value in query.items() if value})
         return f"{self.above}./{path}{'?' if asked else ''}{asked}"
 
@@ -79,7 +79,9 @@ class Frame:
         """The address of a specialty's screen, or of one behind it."""
         return self.to(f"dashboard/specialties/{quote(code, safe='')}{behind}", period=self.kept)
 
-    def exhibits(self, charts: Iterable[Chart | None], unit: str = "", measure: str | None = None) -> tuple[Exhibit, ...]:
+    def exhibits(
+        self, charts: Iterable[Chart | None], unit: str = "", measure: str | None = None
+    ) -> tuple[Exhibit, ...]:
         """Charts with the addresses of their twins; what could not be drawn is left out."""
         return tuple(
             Exhibit(chart, *(self._twin(chart, unit, measure, kind) for kind in ("csv", "json")))
@@ -91,13 +93,14 @@ class Frame:
         path = f"dashboard/figures/{quote(chart.id, safe='')}"
         return self.to(path, unit=unit, period=self.quarter, measure=measure, format=kind)
 
-    def chooser(self, path: str, **query: str | None) -> tuple[Link, ...]:
+    def chooser(self, path: str, **query: str | None) -> Chooser:
         """Links to this page for each quarter, the newest first."""
         quarters = self.published.periods(QUARTERLY)[-_MOST_QUARTERS:]
-        return tuple(
+        links = (
             Link(_short(in_words(quarter)), self.to(path, period=quarter, **query), is_current=quarter == self.quarter)
             for quarter in reversed(quarters)
         )
+        return Chooser("Period", tuple(links))
 
     def screen(
         self,
@@ -108,10 +111,9 @@ class Frame:
         title: str = "",
         over: str = "",
         lead: Sequence[str] = (),
-        chooser: Sequence[Link] = (),
+        choosers: Sequence[Chooser] = (),
         crumbs: Sequence[Link] = (),
         jumps: Sequence[Link] = (),
-        label: str = "Period",
     ) -> Screen:
         """A screen in its frame. `place` is the part of the navigation that it belongs to."""
         return Screen(
@@ -126,8 +128,7 @@ class Frame:
                 for name, path, text, keeps in _PLACES
             ),
             tuple(crumbs),
-            tuple(chooser),
-            label,
+            tuple(choosers),
             tuple(sections),
             self.options.suppress_up_to,
             self.is_synthetic,

@@ -6,8 +6,7 @@ from app.dashboard.context import Context
 from app.dashboard.frame import Frame
 from app.dashboard.practices import act
 from app.findings.findings import Unit
-from app.findings.overview import overview, units
-from app.findings.representation import comparisons
+from app.findings.overview import units
 from app.pages.dashboard import Group, Link, Screen, Section
 
 _OTHERS = "Other groups"
@@ -37,7 +36,7 @@ def screen(context: Context, frame: Frame) -> Screen:
         over=f"{frame.organisation}, {frame.words}",
         lead=specialty.lead(found),
         jumps=(Link("Find a specialty", "#specialties"),),
-        chooser=frame.chooser("dashboard"),
+        choosers=(frame.chooser("dashboard"),),
     )
 
 
@@ -55,7 +54,7 @@ def specialties(frame: Frame) -> Section:
         groups=tuple(
             Group(
                 f"group-{number}",
-                name,
+                name if len(members) > 1 or members[0].name != name else "",
                 tuple(
                     Link(unit.name, frame.specialty(unit.code), unit.code if unit.kind == "specialty" else "")
                     for unit in sorted(members, key=lambda unit: unit.name.casefold())
@@ -80,9 +79,19 @@ def behind(frame: Frame) -> Section:
         "behind",
         "More",
         links=(
-            Link("Ranking", frame.to("dashboard/ranking", period=frame.kept), "Which specialties stand out by more than chance?"),
-            Link("Completeness", frame.to("dashboard/completeness"), "Which systems send postcodes that cannot be read?"),
-            Link("Inclusion health", frame.to("dashboard/inclusion-health"), "Who of the groups that are often left out is recorded?"),
+            Link(
+                "Ranking",
+                frame.to("dashboard/ranking", period=frame.kept),
+                "Which specialties stand out by more than chance?",
+            ),
+            Link(
+                "Completeness", frame.to("dashboard/completeness"), "Which systems send postcodes that cannot be read?"
+            ),
+            Link(
+                "Inclusion health",
+                frame.to("dashboard/inclusion-health"),
+                "Who of the groups that are often left out is recorded?",
+            ),
             Link("Editions", frame.to("dashboard/editions"), "Since when are areas ranked anew?"),
             Link("Good practice", frame.to("dashboard/practice"), "What did others do, and what came of it?"),
         ),

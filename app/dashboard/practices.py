@@ -11,10 +11,11 @@ from app.counts import periods
 from app.counts.vocabulary import vocabulary
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError, in_words
+from app.findings import words
 from app.findings.findings import Unit
 from app.findings.kinds import MEASURES, unit_of
 from app.findings.overview import Overview
-from app.pages.dashboard import Fact, Link, Screen, Section
+from app.pages.dashboard import Chooser, Fact, Link, Screen, Section
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -27,12 +28,18 @@ def act(context: Context, frame: Frame, found: Overview) -> Section:
     facts = [fact for target in targets for fact in _target(target)]
     said, items = [], []
     if not targets:
-        items.append("No target is set. Write one, with who answers for it, into targets.csv in the folder IMDLENS_LOCAL_DIR.")
+        items.append(
+            "No target is set. Write one, with who answers for it, into targets.csv in the folder IMDLENS_LOCAL_DIR."
+        )
     if examples:
         first = examples[0]
-        said.append(f"What helped elsewhere: {first.title} ({first.organisation}). {first.outcome} Ask: {first.who_to_ask}.")
+        said.append(
+            f"What helped elsewhere: {first.title} ({first.organisation}). {first.outcome} Ask: {first.who_to_ask}."
+        )
     else:
-        items.append("No example is in the good-practice bank yet. Add one to good_practice.csv in the folder IMDLENS_LOCAL_DIR.")
+        items.append(
+            "No example is in the good-practice bank yet. Add one to good_practice.csv in the folder IMDLENS_LOCAL_DIR."
+        )
     links = []
     if unit.code:
         links = [
@@ -40,25 +47,26 @@ def act(context: Context, frame: Frame, found: Overview) -> Section:
             Link("What lies behind: slopes, deciles, limits and method", frame.specialty(unit.code, "/detail")),
         ]
     links.append(Link("More good practice", _bank(frame, unit.code if examples else "")))
-    return Section("act", "What to do next", tuple(said), facts=tuple(facts), items=tuple(items), links=tuple(links), look="act")
+    return Section(
+        "act", "What to do next", tuple(said), facts=tuple(facts), items=tuple(items), links=tuple(links), look="act"
+    )
 
 
 def _target(target: Target) -> tuple[Fact, Fact]:
-    unit = "%" if target.measure == "core20_share" else " points"
     what = next((measure.label for name, measure in MEASURES.items() if name == target.measure), "")
     goal = "" if target.measure == "core20_share" else ": gap"
     return (
         Fact(
             f"{what}{goal}, target by {_day(target.by)}",
-            f"{_signed(target.target)}{unit}",
-            f"from {_signed(target.baseline)}{unit} in {in_words(target.baseline_period)}",
+            _amount(target.measure, target.target),
+            f"from {_amount(target.measure, target.baseline)} in {in_words(target.baseline_period)}",
         ),
         Fact("Who answers for it", target.owner),
     )
 
 
-def _signed(value: int) -> str:
-    return str(value).replace("-", "\N{MINUS SIGN}")
+def _amount(measure: str, value: int) -> str:
+    return f"{value}%" if measure == "core20_share" else words.points(value).replace("-", "\N{MINUS SIGN}")
 
 
 def _day(day: object) -> str:
@@ -89,7 +97,9 @@ def screen(context: Context, frame: Frame, specialty: str) -> Screen:
         empty = Section(
             "empty",
             "The bank is empty",
-            ("Whoever did something about an inequality can tell others here: what it was, whom to ask, what came of it.",),
+            (
+                "Whoever did something about an inequality can tell others here: what it was, whom to ask, what came of it.",
+            ),
             items=(
                 "Put good_practice.csv into the folder IMDLENS_LOCAL_DIR, with the columns " + ", ".join(COLUMNS) + ".",
                 "Start the service again: it is read once.",
@@ -103,15 +113,21 @@ def screen(context: Context, frame: Frame, specialty: str) -> Screen:
         links.append(Link(_name(specialty), _bank(frame, specialty), is_current=True))
     sections = [_initiative(number, one) for number, one in enumerate(shown, 1)]
     if not sections:
-        sections = [Section("none", "Nothing for this specialty yet", ("Look at all of them, or add the first.",), look="empty")]
-    take = Section("take", "Take it along", links=(Link("All of the bank as CSV", frame.to("dashboard/practice", format="csv")),), look="quiet")
+        sections = [
+            Section("none", "Nothing for this specialty yet", ("Look at all of them, or add the first.",), look="empty")
+        ]
+    take = Section(
+        "take",
+        "Take it along",
+        links=(Link("All of the bank as CSV", frame.to("dashboard/practice", format="csv")),),
+        look="quiet",
+    )
     return frame.screen(
         "practice",
         "Good practice" if not specialty else f"Good practice for {_name(specialty)}",
         (*sections, take),
         lead=("What somebody did about an inequality, and what came of it, in their own words.",),
-        chooser=links,
-        label="Specialty",
+        choosers=(Chooser("Specialty", tuple(links)),),
     )
 
 

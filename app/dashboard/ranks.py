@@ -7,11 +7,11 @@ from app.counts import periods
 from app.dashboard import words
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError, in_words
+from app.findings.findings import MeasureName
 from app.findings.kinds import MEASURES
 from app.findings.overview import year_by
 from app.findings.ranking import ranking
-from app.findings.findings import MeasureName
-from app.pages.dashboard import Grid, Link, Screen, Section
+from app.pages.dashboard import Chooser, Grid, Link, Screen, Section
 
 _FIRST: Final[MeasureName] = "core20_share"
 
@@ -24,25 +24,27 @@ def screen(context: Context, frame: Frame, measure: str | None) -> Screen:
     if frame.quarter is None:
         return frame.screen("ranking", "Ranking", words.nothing_sealed(frame))
     period = _period(frame, name)
-    links = tuple(
-        Link(each.label, frame.to("dashboard/ranking", measure=each.name, period=frame.kept), is_current=each.name == name)
-        for each in MEASURES.values()
-    )
-    sections = [Section("measure", "Measure", links=links, look="quiet")]
+    sections: list[Section] = []
     what = MEASURES[name]
     if period is None:
-        said = "No waiting list is published of this quarter." if what.is_stock else "No whole financial year is published yet."
+        said = (
+            "No waiting list is published of this quarter."
+            if what.is_stock
+            else "No whole financial year is published yet."
+        )
         sections.append(Section("none", "There is no ranking of this yet", (said,), look="empty"))
         return _framed(frame, f"{what.label}: no ranking", sections, name)
     found = ranking(frame.published, name, period, context.options)
     if found.refusal:
-        items = ()
+        items: tuple[str, ...] = ()
         if found.refusal.code == "no_design_effect":
             items = (
                 "Work out from your own records how many contacts each person has, and set IMDLENS_DESIGN_EFFECT.",
                 "Rank people waiting or first contacts instead: nobody is counted twice there.",
             )
-        sections.append(Section("none", "Why there is no ranking", (found.refusal.sentence,), items=items, look="empty"))
+        sections.append(
+            Section("none", "Why there is no ranking", (found.refusal.sentence,), items=items, look="empty")
+        )
         return _framed(frame, f"{what.label}: no ranking", sections, name)
     out = sum(row.stands_out for row in found.rows)
     sections.append(
@@ -60,7 +62,11 @@ def screen(context: Context, frame: Frame, measure: str | None) -> Screen:
     if found.refused:
         rows = tuple((unit.name, refusal.sentence) for unit, refusal in found.refused)
         sections.append(
-            Section("refused", "Not in the ranking, and why", grid=Grid("Specialties without a figure", ("Specialty", "Why"), rows))
+            Section(
+                "refused",
+                "Not in the ranking, and why",
+                grid=Grid("Specialties without a figure", ("Specialty", "Why"), rows),
+            )
         )
     heading = (
         f"{what.label}: {out} of {len(found.rows)} stand out by more than chance"
@@ -82,6 +88,14 @@ def _period(frame: Frame, measure: MeasureName) -> str | None:
 def _framed(
     frame: Frame, heading: str, sections: list[Section], measure: str, *, lead: tuple[str, ...] = (), over: str = ""
 ) -> Screen:
+    links = tuple(
+        Link(
+            each.label,
+            frame.to("dashboard/ranking", measure=each.name, period=frame.kept),
+            is_current=each.name == measure,
+        )
+        for each in MEASURES.values()
+    )
     return frame.screen(
         "ranking",
         heading,
@@ -89,5 +103,5 @@ def _framed(
         title=f"Ranking: {MEASURES[measure].label}, {frame.words}",  # type: ignore[index]
         over=f"{frame.organisation}, {over or frame.words}",
         lead=lead,
-        chooser=frame.chooser("dashboard/ranking", measure=measure),
+        choosers=(Chooser("Measure", links), frame.chooser("dashboard/ranking", measure=measure)),
     )

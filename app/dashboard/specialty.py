@@ -8,15 +8,15 @@ import re
 from typing import Final
 from urllib.parse import quote
 
+from app import exhibits
 from app.counts.cells import NO_DECILE
 from app.counts.tables import DECILES, Figure
-from app import exhibits
 from app.dashboard import words
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError, in_words
 from app.dashboard.practices import act
-from app.findings.findings import Gap, Ratio, Share, Unit, Whole
 from app.findings.drawn import source_of
+from app.findings.findings import Gap, Ratio, Share, Unit, Whole
 from app.findings.gaps import gap
 from app.findings.kinds import unit_of
 from app.findings.overview import Overview, overview, year_by
@@ -24,7 +24,6 @@ from app.findings.representation import comparisons
 from app.pages.dashboard import Fact, Grid, Link, Screen, Section
 
 BY_DECILE: Final = "specialty_decile"
-_SAID_BELOW: Final = frozenset({words.NOT_YET_FAIR})
 
 
 def screen(context: Context, frame: Frame, code: str) -> Screen:
@@ -47,7 +46,7 @@ def screen(context: Context, frame: Frame, code: str) -> Screen:
         title=f"{unit.name}, {frame.words}",
         over=f"{unit.name}, {frame.words}",
         lead=lead(found),
-        chooser=frame.chooser(f"dashboard/specialties/{quote(code, safe='')}"),
+        choosers=(frame.chooser(f"dashboard/specialties/{quote(code, safe='')}"),),
         crumbs=_crumbs(frame),
     )
 
@@ -62,7 +61,7 @@ def found_of(context: Context, frame: Frame, code: str) -> Overview:
 def heading(found: Overview) -> str:
     """The finding in one sentence; where no gap is certain, that."""
     if found.behind is None and any(each.absolute for each in found.gaps):
-        return "No gap is certain"
+        return "No certain gap between areas"
     return _sentences(found.headline)[0]
 
 
@@ -99,9 +98,7 @@ def quality(found: Overview) -> tuple[Section, ...]:
     """The banner, only where too many contacts have no decile."""
     if found.quality is None or not found.quality.is_over_limit:
         return ()
-    return (
-        Section("quality", "Many contacts have no decile", (found.quality.sentence,), look="banner"),
-    )
+    return (Section("quality", "Many contacts have no decile", (found.quality.sentence,), look="banner"),)
 
 
 def everything_hidden(context: Context, frame: Frame, found: Overview) -> tuple[Section, ...]:
@@ -128,7 +125,9 @@ def everything_hidden(context: Context, frame: Frame, found: Overview) -> tuple[
             "Nothing can be shown of this quarter",
             said,
             links=tuple(links),
-            quiet=("A small service keeps its patients' privacy. A longer period, or more of them together, says more.",),
+            quiet=(
+                "A small service keeps its patients' privacy. A longer period, or more of them together, says more.",
+            ),
             look="empty",
         ),
     )
@@ -147,12 +146,12 @@ def closing(frame: Frame, found: Overview) -> Section:
 def missed(frame: Frame, found: Overview) -> Section:
     """What patients missed beside what the hospital itself cancelled, by fifth."""
     children = found.unit.is_for_children
-    heading = "Was not brought, beside what the hospital cancelled"
-    heading = heading if children else "Missed, beside what the hospital cancelled"
+    title = "Was not brought, beside what the hospital cancelled"
+    title = title if children else "Missed, beside what the hospital cancelled"
     if found.missed is None or found.cancelled is None:
-        said = "Fifths are published by financial year, so that fewer counts are hidden: none is whole yet by then."
-        return Section("missed", heading, (said,))
-    said = []
+        none = "Fifths are published by financial year, so that fewer counts are hidden: none is whole yet by then."
+        return Section("missed", title, (none,))
+    said: list[str] = []
     if found.missed.fewer:
         what = "fewer appointments to which a child was not brought" if children else "fewer missed appointments"
         said.append(
@@ -165,7 +164,7 @@ def missed(frame: Frame, found: Overview) -> Section:
         drawn.append(exhibits.missed_by_fifth(*both))
     else:
         said += dict.fromkeys(one.sentence for one in both)
-    return Section("missed", heading, tuple(said), exhibits=frame.exhibits(drawn, found.unit.code))
+    return Section("missed", title, tuple(said), exhibits=frame.exhibits(drawn, found.unit.code))
 
 
 def waiting(frame: Frame, found: Overview) -> Section:
@@ -176,7 +175,9 @@ def waiting(frame: Frame, found: Overview) -> Section:
             "waiting",
             "Who waits long",
             ("No waiting list is published of this quarter.",),
-            items=("To have it here, load the list of each month's end before the month is sealed: imdlens counts waiting-list",),
+            items=(
+                "To have it here, load the list of each month's end before the month is sealed: imdlens counts waiting-list",
+            ),
         )
     facts = [fact for each in (waits.over_18, waits.over_52) for fact in _pair(each)]
     drawn = [exhibits.waits_by_core20(waits)] if any(not fact.mark for fact in facts) else []
@@ -216,16 +217,21 @@ def whom(frame: Frame, found: Overview) -> Section:
     if any(one.reference and one.share.percent for one in found.comparisons):
         drawn.append(exhibits.whom_we_see(found.comparisons))
     titles = {chart.title for chart in drawn}
-    said = dict.fromkeys(
-        " ".join(s for s in _sentences(one.sentence) if s not in titles and s not in _SAID_BELOW)
-        for one in found.comparisons
-    )
+    said, quiet = [], []
+    for one in found.comparisons:
+        sentences = [sentence for sentence in _sentences(one.sentence) if sentence != words.NOT_YET_FAIR]
+        # What the chart's title says is not said twice.
+        if sentences and sentences[0] in titles:
+            quiet.append(" ".join(sentences[1:]))
+        else:
+            said.append(" ".join(sentences))
     return Section(
         "whom",
         "Whom we see",
-        (*(sentence for sentence in said if sentence), words.NOT_YET_FAIR),
+        (*dict.fromkeys(said), words.NOT_YET_FAIR),
         exhibits=frame.exhibits(drawn, found.unit.code),
         items=tuple(items),
+        quiet=tuple(filter(None, quiet)),
     )
 
 
@@ -244,8 +250,16 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
         facts = []
         if one.sii and one.rii:
             facts = [
-                Fact("Slope index of inequality (SII), points", str(one.sii.value), f"95% limits {one.sii.lower} to {one.sii.upper}"),
-                Fact("Relative index of inequality (RII)", str(one.rii.value), f"95% limits {one.rii.lower} to {one.rii.upper}"),
+                Fact(
+                    "Slope index of inequality (SII), points",
+                    str(one.sii.value),
+                    f"95% limits {one.sii.lower} to {one.sii.upper}",
+                ),
+                Fact(
+                    "Relative index of inequality (RII)",
+                    str(one.rii.value),
+                    f"95% limits {one.rii.lower} to {one.rii.upper}",
+                ),
             ]
         name = one.measure.name.replace("_", "-")
         drawn = [exhibits.slope(one)] if one.sii else []
@@ -261,7 +275,12 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
         )
     if year is None:
         sections.append(
-            Section("year", "By fifth and by decile", ("These come with the first whole financial year that is sealed.",), look="empty")
+            Section(
+                "year",
+                "By fifth and by decile",
+                ("These come with the first whole financial year that is sealed.",),
+                look="empty",
+            )
         )
     else:
         sections.append(_deciles(frame, code, year))
@@ -287,7 +306,7 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
         sections,
         title=f"{unit.name}: detail, {frame.words}",
         over=frame.words,
-        chooser=frame.chooser(f"dashboard/specialties/{quote(code, safe='')}/detail"),
+        choosers=(frame.chooser(f"dashboard/specialties/{quote(code, safe='')}/detail"),),
         crumbs=_crumbs(frame, Link(unit.name, first)),
     )
 
@@ -322,7 +341,9 @@ def _gaps(frame: Frame, found: Overview) -> Section:
     return Section(
         "gaps",
         "Every gap that was looked at",
-        grid=Grid("The most deprived fifth of areas against the rest of England", headings, rows, frozenset({2, 3, 4, 5})),
+        grid=Grid(
+            "The most deprived fifth of areas against the rest of England", headings, rows, frozenset({2, 3, 4, 5})
+        ),
         quiet=said,
     )
 

@@ -31,6 +31,13 @@ class Link(NamedTuple):
     is_current: bool = False
 
 
+class Chooser(NamedTuple):
+    """The same page of something else: of another period (the newest first), measure or specialty."""
+
+    label: str
+    links: tuple[Link, ...]
+
+
 class Fact(NamedTuple):
     """One figure in large letters, and what it is. `mark` is `*`, `w` or `absent` where it is not shown."""
 
@@ -60,7 +67,7 @@ class Grid:
 
 
 class Group(NamedTuple):
-    """Links below a heading of their own, which can be gone to."""
+    """Links below a heading of their own, which can be gone to; without a heading where it would repeat a link."""
 
     id: str
     heading: str
@@ -96,8 +103,7 @@ class Screen:
     jumps: tuple[Link, ...]  # to parts of this page
     navigation: tuple[Link, ...]
     crumbs: tuple[Link, ...]
-    choices: tuple[Link, ...]  # this page of another period, the newest first, or of another specialty
-    choice_label: str
+    choosers: tuple[Chooser, ...]
     sections: tuple[Section, ...]
     most_hidden: int  # `*` is 1 to this
     is_synthetic: bool
@@ -136,7 +142,7 @@ def _words_of(key: str, value: str) -> str:
 
 def pictures(chart: Chart) -> tuple[Markup, Markup]:
     """The chart drawn for wide windows and for narrow ones. What is drawn is made by us, its texts escaped there."""
-    return Markup(svg(chart, WIDE)), Markup(svg(chart, NARROW))  # noqa: S704 - see above
+    return Markup(svg(chart, WIDE)), Markup(svg(chart, NARROW))
 
 
 _WORDS: Final = {

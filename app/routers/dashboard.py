@@ -2,15 +2,16 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Final, TypeVar
+from importlib import import_module
+from typing import Annotated, Final, TypeVar
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 from starlette.responses import RedirectResponse
 
 from app.counts.parts import Published
-from app.dashboard.dashboard import Asked, Dashboard, Place
+from app.dashboard.dashboard import Asked, Place
 from app.dashboard.frame import NoSuchPageError
 from app.errors import Problem
 from app.page_doors import above, page
@@ -52,12 +53,12 @@ def brief(request: Request, unit: str, period: str | None = None) -> Response:
     asked = _asked(request, "specialty", unit, period)
     found = _found(request, lambda published: dashboard_of(request).overview(published, asked))
     try:
-        from app.report.brief import brief_pdf
-    except ImportError:
+        writer = import_module("app.report.brief")
+    except ModuleNotFoundError:
         query = f"?period={found.quarter}" if period else ""
         return RedirectResponse(f"../{quote(unit, safe='')}{query}", 303, {"Vary": "Cookie"})
     headers = {"Content-Disposition": 'attachment; filename="imd-lens-brief.pdf"'}
-    return _answer(request, Response(brief_pdf(found), media_type="application/pdf", headers=headers))
+    return _answer(request, Response(writer.brief_pdf(found), media_type="application/pdf", headers=headers))
 
 
 @router.get("/ranking")
@@ -85,10 +86,12 @@ def editions(request: Request) -> Response:
 
 
 @router.get("/practice")
-def practice(request: Request, specialty: str = "", format: str | None = None) -> Response:
+def practice(
+    request: Request, specialty: str = "", kind: Annotated[str | None, Query(alias="format")] = None
+) -> Response:
     """The bank of good practice; with `format=csv` all of it as a file."""
-    if format is not None:
-        if format != "csv" or specialty:
+    if kind is not None:
+        if kind != "csv" or specialty:
             raise Problem(404)
         headers = {"Content-Disposition": 'attachment; filename="good-practice.csv"'}
         body = dashboard_of(request).practice_csv()
@@ -109,15 +112,17 @@ def figure(
     unit: str = "",
     period: str | None = None,
     measure: str | None = None,
-    format: str = "json",
+    kind: Annotated[str, Query(alias="format")] = "json",
 ) -> Response:
     """The numbers of a chart, as they stand beneath it."""
-    if format not in _FORMATS:
+    if kind not in _FORMATS:
         raise Problem(404)
     asked = _asked(request, "organisation", unit, period, measure)
     made = _found(request, lambda published: dashboard_of(request).chart(published, chart, asked))
-    name = f'{"attachment" if format == "csv" else "inline"}; filename="{made.id}.{format}"'
-    return _answer(request, Response(_written(made, format), media_type=_FORMATS[format], headers={"Content-Disposition": name}))
+    name = f'{"attachment" if kind == "csv" else "inline"}; filename="{made.id}.{kind}"'
+    return _answer(
+        request, Response(_written(made, kind), media_type=_FORMATS[kind], headers={"Content-Disposition": name})
+    )
 
 
 def _written(chart: Chart, kind: str) -> bytes:
