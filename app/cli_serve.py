@@ -50,7 +50,7 @@ def serve(
     tracing.check(settings.otlp_endpoint)
     index = _index_to_serve(settings)
     scheme = "https" if settings.tls_certificate else "http"
-    shown = f"{scheme}://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+    shown = f"{scheme}://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only compared
     err.print(f"[bold]IMD Lens[/] answers from [bold]{index.release.postcodes}[/] ({index.release.id}).")
     if index.release.starter:
         err.print(
@@ -219,7 +219,7 @@ def _index_to_serve(settings: Settings) -> Index:
 def _build_starter(folder: Path) -> None:
     # In a process of its own, so that what builds data is never loaded into what serves it.
     command = [sys.executable, "-m", "app.cli", "data", "build", "--starter", "--out", str(folder)]
-    if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:
+    if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:  # noqa: S603 - our own command
         raise StartError("The starter data could not be built.")
 
 

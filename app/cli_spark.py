@@ -90,7 +90,7 @@ def enrich(
         err.print(f"{seen.get['rows']:,} rows answered; {target} has them as Parquet.", markup=False)
     except _FORESEEN:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - Spark's messages may quote a row
         _fail(_sentence(error))
     finally:
         if session is not None and is_ours:  # a notebook's goes on

@@ -62,7 +62,7 @@ class CurrentRelease:
             await asyncio.sleep(seconds)
             try:
                 await asyncio.to_thread(self.look)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a worker that stopped looking would never be noticed
                 log.error("looking for another release failed: %s", type(error).__name__)
 
     def _refuse(self, sentence: str) -> None:

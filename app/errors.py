@@ -76,7 +76,7 @@ _CODES: Final[Mapping[str, str]] = {
 _MOST_ERRORS: Final = 50
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 - RFC 9457's own word
     """Any answer that is not an answer. `detail` is ours alone: it never carries what the caller sent."""
 
     def __init__(
@@ -157,18 +157,18 @@ def add_handlers(app: FastAPI) -> None:
     """Render every error of the framework as a Problem."""
 
     async def on_problem(request: Request, problem: Exception) -> Response:
-        assert isinstance(problem, Problem)
+        assert isinstance(problem, Problem)  # noqa: S101 - registered for no other
         return problem.response(request.scope["path"])
 
     async def on_invalid(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
+        assert isinstance(error, RequestValidationError)  # noqa: S101
         errors = error.errors()
         if any(e["type"] == "json_invalid" for e in errors):
             return Problem(400).response(request.scope["path"])
         return Problem(422, errors=field_errors(errors)).response(request.scope["path"])
 
     async def on_http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
+        assert isinstance(error, HTTPException)  # noqa: S101
         return Problem(error.status_code, headers=error.headers).response(request.scope["path"])
 
     async def on_left(request: Request, error: Exception) -> Response:

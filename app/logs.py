@@ -140,10 +140,10 @@ class LineHandler(logging.Handler):
         try:
             if (fields := fields_of(record)) is not None:
                 write(to_json(fields) + b"\n")
-        except Exception:
+        except Exception:  # noqa: BLE001 - a message whose placeholders do not fit: logging would print its arguments
             write(to_json({"time": moment(), "level": "error", "event": "a record could not be written"}) + b"\n")
 
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         """Say nothing: what logging would print holds the record's arguments."""
 
 

@@ -141,8 +141,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _dashboard(settings: Settings, rules: Rules) -> Dashboard:
     """The dashboard, with what this deployment decided and brought."""
-    book = rules.book
-    return Dashboard(Context(options(settings), book.catchment, book.practice, book.targets))
+    return Dashboard(Context(options(settings), rules.book))
 
 
 def _browsers(settings: Settings, ring: KeyRing, secrets: list[bytes]) -> Browsers:

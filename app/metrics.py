@@ -258,7 +258,7 @@ class Metrics:
                 await asyncio.sleep(_BEAT_SECONDS)
                 try:
                     self.flush(read())
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - metrics that stop would never be noticed
                     log.error("metrics could not be brought away: %s", type(error).__name__)
         finally:
             with suppress(Exception):
@@ -321,10 +321,10 @@ class Metrics:
     @staticmethod
     def _observe(child: Any, door: _Door) -> None:
         # The library observes one value at a time only; a second's worth goes into its numbers at once.
-        for bucket, count in zip(child._buckets, door.buckets, strict=True):
+        for bucket, count in zip(child._buckets, door.buckets, strict=True):  # noqa: SLF001
             if count:
                 bucket.inc(count)
-        child._sum.inc(door.seconds)
+        child._sum.inc(door.seconds)  # noqa: SLF001
 
     def exposition(self, asked: Asked) -> tuple[bytes, str]:
         """Everything in Prometheus's text form, and its media type. Reads files: call it in a thread."""

@@ -132,7 +132,7 @@ class Overload:
             await asyncio.sleep(0)
             patience = self._clock() + _PATIENCE_SECONDS
             # Looked at as often as the loop's delay is: there is nothing else that would tell.
-            while self.is_strained and self._clock() < patience:
+            while self.is_strained and self._clock() < patience:  # noqa: ASYNC110
                 await asyncio.sleep(TICK_SECONDS)
 
     async def watch(self) -> None:

@@ -116,7 +116,7 @@ class RequestContext:
             pass  # nobody is there to answer
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the last place to catch it: a panic of Rust's is no Exception
             error_type = type(error).__name__
             log.error("unhandled %s at %s, request %s", type(error).__name__, place_of(error), known.decode())
             if status == LEFT:

@@ -60,5 +60,5 @@ def fetch(url: str) -> bytes:
         raise
     except TimeoutError:
         raise FetchError(f"was not answered within {SECONDS:.0f} seconds") from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a server brings about, keys at other addresses must be renewed
         raise FetchError(f"cannot be fetched ({type(error).__name__})") from None

@@ -99,7 +99,7 @@ class KeyKeeper:
                     self._write()
                     if not self._away:
                         self._keep(self._ring.stored())
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - without this thread no key could be revoked any more
                 log.error("looking after keys failed: %s", type(error).__name__)
 
     def _write(self) -> None:

@@ -194,7 +194,7 @@ class TokenReader:
         while True:
             try:
                 await asyncio.to_thread(self.refresh, time.monotonic())
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - keys that are never renewed again would not be noticed
                 log.error("looking for other keys failed: %s", type(error).__name__)
             await asyncio.sleep(seconds)
 

@@ -402,7 +402,7 @@ class _Single:
         self._name = name
         # Words by number, the answer and the district, then a keyed hash for each secret: no id, no day, no postcode.
         self._row = np.dtype([("what", "<i4", len(_WORDS) + 2), ("hashes", f"S{32 * len(secrets)}")])
-        self._waiting = tempfile.TemporaryFile()
+        self._waiting = tempfile.TemporaryFile()  # noqa: SIM115 - it is filled block by block
         self._cells: dict[bytes, Sequence[Cell]] = {}
         self._editions: dict[int, str] = {}
 

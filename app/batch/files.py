@@ -97,7 +97,7 @@ def _convert(
     """By way of a table: into another format, or from one that is no text."""
     from app.batch import tables
 
-    ragged: Callable[[], Ragged] = lambda: NOTHING_RAGGED
+    ragged: Callable[[], Ragged] = lambda: NOTHING_RAGGED  # noqa: E731 - the one of delimited text tells more
     if found.name == "parquet":
         table = tables.read_parquet(source)
     elif found.name == "excel":
@@ -159,7 +159,7 @@ def _reading(source: Path, plan: Plan, found: FileFormat) -> Iterator[tuple[Bina
         elif found.name not in _DELIMITED and found.name != "ndjson":
             raise FileProblemError("Parquet files and workbooks cannot be read from a stream: name the file.")
         before = _state(raw)
-        is_as_it_was: Callable[[], bool] = lambda: _state(raw) == before
+        is_as_it_was: Callable[[], bool] = lambda: _state(raw) == before  # noqa: E731
         plain = cast("BinaryIO", raw if before else _Stream(raw.fileno()))
         if found.gzip:
             with gzip.open(plain) as opened:

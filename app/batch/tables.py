@@ -519,7 +519,7 @@ _TYPES: Final[tuple[tuple[set[type], pa.DataType], ...]] = (
 _CELLS: Final[dict[pa.DataType, Callable[[Any], Any]]] = {kind: lambda cell: cell for _, kind in _TYPES} | {
     pa.int64(): int,
     pa.float64(): float,
-    pa.timestamp("us"): lambda cell: cell if isinstance(cell, datetime) else datetime(cell.year, cell.month, cell.day),
+    pa.timestamp("us"): lambda cell: cell if isinstance(cell, datetime) else datetime(cell.year, cell.month, cell.day),  # noqa: DTZ001
 }
 
 

@@ -45,12 +45,12 @@ class _Received(BaseModel):
 def _complete(schema: JsonDict) -> None:
     """In the document the prefetch is required: that it is missing is answered by 412, after all that is 422."""
     required, properties = schema["required"], schema["properties"]
-    assert isinstance(required, list)
-    assert isinstance(properties, dict)
+    assert isinstance(required, list)  # noqa: S101 - as pydantic makes it
+    assert isinstance(properties, dict)  # noqa: S101
     required.append("prefetch")
     hook, prefetch = properties["hook"], properties["prefetch"]
-    assert isinstance(hook, dict)
-    assert isinstance(prefetch, dict)
+    assert isinstance(hook, dict)  # noqa: S101
+    assert isinstance(prefetch, dict)  # noqa: S101
     prefetch.pop("default", None)
     schema["examples"] = [_example(str(hook["const"]))]
 
@@ -123,7 +123,7 @@ class CdsService(BaseModel):
     description: str
     id: str = Field(examples=["deprivation-context"])
     prefetch: dict[str, str] = Field(description="The FHIR queries whose answers must be sent along.")
-    usageRequirements: str = Field(description="What the card must not be used for.")
+    usageRequirements: str = Field(description="What the card must not be used for.")  # noqa: N815 - the standard's
 
 
 class CdsServices(BaseModel):

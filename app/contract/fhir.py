@@ -40,7 +40,7 @@ class OperationOutcome(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_SHOWN]})
 
-    resourceType: Literal["OperationOutcome"]
+    resourceType: Literal["OperationOutcome"]  # noqa: N815 - FHIR's own spelling
     issue: list[OutcomeIssue] = Field(min_length=1)
 
 

@@ -112,8 +112,8 @@ class HealthCheck(BaseModel):
 
     status: Literal["pass", "warn", "fail"]
     timeout: bool = Field(description="Always false: what is told was seen before, and nothing is waited for.")
-    observedValue: float | None = Field(None, description="What was seen.")
-    observedUnit: str | None = Field(
+    observedValue: float | None = Field(None, description="What was seen.")  # noqa: N815 - the standard's own name
+    observedUnit: str | None = Field(  # noqa: N815
         None, description="Of what: days, seconds, batches, or expired signposts."
     )
     output: str | None = Field(None, description="One sentence where it is not well.")
@@ -145,8 +145,8 @@ class Status(BaseModel):
     status: Literal["pass", "warn", "fail"] = Field(description="The worst of the checks.")
     version: str = Field(description="Version of the service.")
     revision: str = Field(description="Version of the API.")
-    releaseId: str = Field(description="The index that answers; empty without one.")
-    commitId: str = Field(description="`IMDLENS_COMMIT`; empty where it is not set.")
+    releaseId: str = Field(description="The index that answers; empty without one.")  # noqa: N815
+    commitId: str = Field(description="`IMDLENS_COMMIT`; empty where it is not set.")  # noqa: N815
     checks: dict[str, list[HealthCheck]] = Field(
         description="`imdlens:index`, `:keys`, `:database`, `:spool`, `:signposts` and `:audit`."
     )

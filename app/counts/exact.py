@@ -101,4 +101,4 @@ def months(engine: Engine, who: str) -> list[dict[str, Any]]:
 
 
 def _pairs(connection: Connection, statement: Select[Any]) -> dict[str, Any]:
-    return {first: second for first, second in connection.execute(statement)}
+    return {first: second for first, second in connection.execute(statement)}  # noqa: C416 - a result is no mapping

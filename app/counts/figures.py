@@ -85,7 +85,7 @@ class _Reader:
             self._add_grid("specialty_decile", self._span.year)
             self._add_grid("specialty_dna_quintile", self._span.year)
         for month, specialty, outcome, band, n in self._rows(
-            f"SELECT month, specialty, outcome, band, sum(n) FROM flow {_BETWEEN} GROUP BY 1, 2, 3, 4"
+            f"SELECT month, specialty, outcome, band, sum(n) FROM flow {_BETWEEN} GROUP BY 1, 2, 3, 4"  # noqa: S608
         ):
             kind = (month, self._units.of(specialty), band if band in DECILES else NO_DECILE, outcome)
             self._atoms[kind] += int(n)
@@ -116,7 +116,7 @@ class _Reader:
 
     def completeness(self) -> None:
         """T11."""
-        found = list(self._rows(f"SELECT month, client, status, n FROM completeness {_BETWEEN}"))
+        found = list(self._rows(f"SELECT month, client, status, n FROM completeness {_BETWEEN}"))  # noqa: S608
         for month in self._span.months:
             clients = sorted({row.client for row in found if row.month == month})
             self._add_grid("completeness", month, clients=clients)
@@ -131,7 +131,7 @@ class _Reader:
         for month in months:
             self._add_grid("waiting_list", month)
         for month, specialty, wait, band, n in self._rows(
-            f"SELECT month, specialty, wait_band, band, sum(n) FROM waiting_list {_BETWEEN} GROUP BY 1, 2, 3, 4"
+            f"SELECT month, specialty, wait_band, band, sum(n) FROM waiting_list {_BETWEEN} GROUP BY 1, 2, 3, 4"  # noqa: S608
         ):
             if month not in months:
                 continue
@@ -148,7 +148,7 @@ class _Reader:
         for table in ("specialty_sex", "specialty_age", "organisation_ethnicity"):
             self._add_grid(table, year)
         for specialty, quintile, dimension, value, n in self._rows(
-            f"SELECT specialty, quintile, dimension, value, sum(n) FROM one_way {_BETWEEN} GROUP BY 1, 2, 3, 4"
+            f"SELECT specialty, quintile, dimension, value, sum(n) FROM one_way {_BETWEEN} GROUP BY 1, 2, 3, 4"  # noqa: S608
         ):
             if dimension == "ethnic_category":
                 figure = Figure("organisation_ethnicity", year, imd_quintile=quintile)
@@ -162,7 +162,7 @@ class _Reader:
     def totals(self, year: str) -> None:
         """Inclusion groups, access needs and districts of T9."""
         found = list(
-            self._rows(f"SELECT dimension, value, sum(n) AS n FROM organisation_total {_BETWEEN} GROUP BY 1, 2")
+            self._rows(f"SELECT dimension, value, sum(n) AS n FROM organisation_total {_BETWEEN} GROUP BY 1, 2")  # noqa: S608
         )
         self._add_grid("organisation_inclusion", year)
         self._add_grid("organisation_access", year)
@@ -174,7 +174,7 @@ class _Reader:
         """T8."""
         self._add_grid("organisation_under18_emergency", year)
         for kind, quintile, age, n in self._rows(
-            f"SELECT type, quintile, age_band, sum(n) FROM age_sex {_BETWEEN} GROUP BY 1, 2, 3"
+            f"SELECT type, quintile, age_band, sum(n) FROM age_sex {_BETWEEN} GROUP BY 1, 2, 3"  # noqa: S608
         ):
             if age in UNDER_18_BANDS and kind == "emergency":
                 self._found[_under_18(year, quintile)] += int(n)
@@ -270,7 +270,7 @@ class _Reader:
     def _label_people_from_outside(self, found: dict[tuple[str, ...], list[tuple[int, ...]]]) -> None:
         """A postcode of another nation is live and has a district, but no decile."""
         for month, district, n in self._rows(
-            f"SELECT month, value, n FROM organisation_total {_BETWEEN} AND dimension = 'lad'"
+            f"SELECT month, value, n FROM organisation_total {_BETWEEN} AND dimension = 'lad'"  # noqa: S608
         ):
             if district.startswith("E"):
                 continue

@@ -187,7 +187,7 @@ class Ledger:
             return self._commit_all(taken)
         except (DataError, IntegrityError) as error:
             log.error("a batch could not be counted: %s", type(error).__name__)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a writer that ended would leave every later contact uncounted
             log.error("counting a batch failed: %s", type(error).__name__)
             return [["unconfirmed"] * len(events) for events, _ in taken]
         if len(taken) == 1:
@@ -254,7 +254,7 @@ class Ledger:
                 if now - forget >= _FORGET_SECONDS and self._spool.is_keeper():
                     forget = now
                     self._store.forget_old_keys()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a keeper that ended would leave the spool undelivered
                 if not self._away:
                     log.error("keeping the store failed: %s", type(error).__name__)
         self._leave()
@@ -281,5 +281,5 @@ class Ledger:
                 return
             self._deliver()
             self._beat(stopped=True)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the process is ending, and says only why
             log.warning("the store was not told that this host stopped: %s", type(error).__name__)

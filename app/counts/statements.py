@@ -43,7 +43,7 @@ class Statements(ABC):
         names, key = [c.name for c in table.columns], [c.name for c in table.primary_key]
         values = [f"CAST(value ->> {i} AS bigint)" if n == "n" else f"value ->> {i}" for i, n in enumerate(names)]
         return (
-            f"INSERT INTO {table.name} ({', '.join(names)})"
+            f"INSERT INTO {table.name} ({', '.join(names)})"  # noqa: S608
             f" SELECT {', '.join(values)} FROM {arrays or self._arrays} WHERE true"
             f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET n = {table.name}.n + excluded.n"
         )
@@ -68,32 +68,32 @@ class Statements(ABC):
     def insert_batch(self, connection: Connection, batch: str, day: int) -> bool:
         """Put a batch's id on record; whether it was not there."""
         v = self._value
-        statement = f"INSERT INTO batch (id, day) VALUES ({v}, {v}) ON CONFLICT DO NOTHING"
+        statement = f"INSERT INTO batch (id, day) VALUES ({v}, {v}) ON CONFLICT DO NOTHING"  # noqa: S608
         return connection.exec_driver_sql(statement, (batch, day)).rowcount == 1
 
     def insert_keys(self, connection: Connection, hashes: list[str], batch: str, day: int) -> frozenset[str]:
         """Put hashes on record, in the order given; those that were not there."""
         v = self._value
         statement = (
-            f"INSERT INTO event_key (hash, batch, day) SELECT value, {v}, {v} FROM {self._texts} WHERE true"
+            f"INSERT INTO event_key (hash, batch, day) SELECT value, {v}, {v} FROM {self._texts} WHERE true"  # noqa: S608
             " ON CONFLICT DO NOTHING RETURNING hash"
         )
         return frozenset(connection.exec_driver_sql(statement, (batch, day, _json(hashes))).scalars())
 
     def keys_of(self, connection: Connection, batch: str) -> frozenset[str]:
         """The hashes that came with a batch and were new."""
-        statement = f"SELECT hash FROM event_key WHERE batch = {self._value}"
+        statement = f"SELECT hash FROM event_key WHERE batch = {self._value}"  # noqa: S608
         return frozenset(connection.exec_driver_sql(statement, (batch,)).scalars())
 
     def known_keys(self, connection: Connection, hashes: list[str]) -> frozenset[str]:
         """Those of the hashes that are on record."""
-        statement = f"SELECT hash FROM event_key WHERE hash IN (SELECT value FROM {self._texts})"
+        statement = f"SELECT hash FROM event_key WHERE hash IN (SELECT value FROM {self._texts})"  # noqa: S608
         return frozenset(connection.exec_driver_sql(statement, (_json(hashes),)).scalars())
 
     def lock_months(self, connection: Connection, months: list[str]) -> dict[str, tuple[str, str]]:
         """State and edition of those months that are known, none of which can be closed before this one commits."""
         statement = (
-            f"SELECT month, state, edition FROM month WHERE month IN (SELECT value FROM {self._texts})"
+            f"SELECT month, state, edition FROM month WHERE month IN (SELECT value FROM {self._texts})"  # noqa: S608
             f" ORDER BY month{self._lock}"
         )
         rows = connection.exec_driver_sql(statement, (_json(months),))
@@ -103,7 +103,7 @@ class Statements(ABC):
         """Put on record what a file added: the kind of cell, the rest of its key as JSON, and how many."""
         v = self._value
         statement = (
-            f"INSERT INTO file_load_cell (source, month, kind, cell, n) SELECT {v}, {v},"
+            f"INSERT INTO file_load_cell (source, month, kind, cell, n) SELECT {v}, {v},"  # noqa: S608
             f" value ->> 0, value ->> 1, CAST(value ->> 2 AS bigint) FROM {self._arrays} WHERE true"
             " ON CONFLICT (source, month, kind, cell) DO UPDATE SET n = excluded.n"
         )
@@ -115,7 +115,7 @@ class Statements(ABC):
         """Put on record when a host was seen and what waits on its disk; times in seconds since 1970."""
         v = self._value
         statement = (
-            f"INSERT INTO host (id, seen_at, spooled, oldest, stopped) VALUES ({v}, {v}, {v}, {v}, {v})"
+            f"INSERT INTO host (id, seen_at, spooled, oldest, stopped) VALUES ({v}, {v}, {v}, {v}, {v})"  # noqa: S608
             " ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, spooled = excluded.spooled,"
             " oldest = excluded.oldest, stopped = excluded.stopped"
         )
@@ -134,14 +134,14 @@ class _Sqlite(Statements):
         upserts = "; ".join(self._upsert(table, f"json_each(NEW.{table.name})") for table in KINDS)
         connection.execute(f"CREATE TEMP VIEW IF NOT EXISTS at_once AS SELECT {nothing}")
         connection.execute(
-            "CREATE TEMP TRIGGER IF NOT EXISTS at_once_insert INSTEAD OF INSERT ON at_once BEGIN"
+            "CREATE TEMP TRIGGER IF NOT EXISTS at_once_insert INSTEAD OF INSERT ON at_once BEGIN"  # noqa: S608
             " INSERT INTO batch (id, day) VALUES (NEW.id, NEW.day);"
             " INSERT INTO event_key (hash, batch, day) SELECT value, NEW.id, NEW.day FROM json_each(NEW.hashes);"
             f" {upserts}; END"
         )
 
     def add_at_once(self, connection: Any, body: Body) -> None:
-        connection.execute(f"INSERT INTO temp.at_once VALUES ({', '.join('?' * len(body))})", body)
+        connection.execute(f"INSERT INTO temp.at_once VALUES ({', '.join('?' * len(body))})", body)  # noqa: S608
 
     def add(self, connection: Connection, cells: Counter[Cell]) -> None:
         for statement, rows in zip(self._upserts, _rows(cells), strict=True):
@@ -162,7 +162,7 @@ class _Postgresql(Statements):
         upserts = ", ".join(f"w{i} AS ({upsert})" for i, upsert in enumerate(self._upserts))
         self._all = f"WITH {upserts} SELECT 1"
         self._at_once = (
-            f"WITH b AS (INSERT INTO batch (id, day) VALUES (%s, %s)), {upserts}"
+            f"WITH b AS (INSERT INTO batch (id, day) VALUES (%s, %s)), {upserts}"  # noqa: S608
             f" INSERT INTO event_key (hash, batch, day) SELECT value, %s, %s FROM {self._texts}"
         )
 

@@ -219,12 +219,12 @@ class CountStore:
             ).scalar()
         before = min(int(time.time()), oldest or int(time.time())) // 86_400 - _KEPT_DAYS
         for table, key in (("event_key", "hash"), ("batch", "id")):
-            some = f"SELECT {key} FROM {table} WHERE day < {before:d} LIMIT {_FORGOTTEN_AT_ONCE:d}"
+            some = f"SELECT {key} FROM {table} WHERE day < {before:d} LIMIT {_FORGOTTEN_AT_ONCE:d}"  # noqa: S608
             removed = _FORGOTTEN_AT_ONCE
             while removed == _FORGOTTEN_AT_ONCE:
                 with self.writing() as connection:
                     removed = connection.exec_driver_sql(
-                        f"DELETE FROM {table} WHERE {key} IN ({some})"
+                        f"DELETE FROM {table} WHERE {key} IN ({some})"  # noqa: S608
                     ).rowcount
 
     def close(self) -> None:

@@ -167,11 +167,13 @@ def editions(context: Context, frame: Frame) -> Screen:
             "Why figures before and after are not compared",
             (
                 (
-                    "A new edition ranks the areas of England anew, with newer data and changed methods. An area may leave"
+                    "A new edition ranks the areas of England anew, with newer data and changed"
+                    " methods. An area may leave"
                     " the most deprived fifth though nothing in it changed, and another may enter."
                 ),
                 (
-                    "So a gap may widen or close on paper alone. Charts draw limits anew from a change on, and no figure"
+                    "So a gap may widen or close on paper alone. Charts draw limits anew from a"
+                    " change on, and no figure"
                     " adds contacts of two editions."
                 ),
                 "What a change does to your own patients, imdlens transition tells beforehand.",

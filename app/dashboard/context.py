@@ -1,18 +1,14 @@
-"""What a deployment brings to its findings: its options, and its own catchment, targets and good practice."""
+"""What a deployment brings to its findings."""
 
 from dataclasses import dataclass
 
-from app.context.catchment import Catchments
-from app.context.practice import Practice
-from app.context.targets import Targets
+from app.context.rulebook import Rulebook
 from app.findings.options import Options
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Read once, at the start."""
+    """Read once, at the start. The rules hold the organisation's catchment, targets and good practice."""
 
     options: Options
-    catchments: Catchments
-    practice: Practice
-    targets: Targets
+    book: Rulebook

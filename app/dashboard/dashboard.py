@@ -6,11 +6,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple
 
+from app.context.rulebook import Rulebook
 from app.counts.parts import Published
 from app.dashboard import behind, organisation, practices, ranks, specialty, words
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError
-from app.findings.overview import Overview
+from app.findings.options import Options
 from app.pages.charts import Chart, svg
 from app.pages.dashboard import NARROW, WIDE, Screen, render_screen
 
@@ -22,6 +23,9 @@ _KEPT: Final = 256  # pages, of some 60 kB
 
 _LONG: Final = 0.005  # seconds
 _BREATH: Final = 0.03  # longer than the loop may be late
+
+BriefWriter = Callable[[Published, Rulebook, Options, str, str], bytes]
+"""Writes a unit's brief of a quarter."""
 
 
 class Asked(NamedTuple):
@@ -88,15 +92,15 @@ class Dashboard:
                         return exhibit.chart
         raise NoSuchPageError
 
-    def overview(self, published: Published, asked: Asked) -> Overview:
-        """All that is found of a specialty, for other documents than a page. NoSuchPageError."""
+    def brief(self, published: Published, asked: Asked, write: BriefWriter) -> bytes:
+        """A specialty on one page of paper, as bytes of a document. NoSuchPageError."""
         frame = Frame.of(asked.above, published, self._context.options, asked.period)
-        specialty.known(frame, asked.unit)
-        return specialty.found_of(self._context, frame, asked.unit)
+        unit = specialty.known(frame, asked.unit)
+        return write(published, self._context.book, self._context.options, frame.quarter or "", unit.code)
 
     def practice_csv(self) -> bytes:
         """The whole bank of good practice as a file."""
-        return practices.as_csv(self._context.practice)
+        return practices.as_csv(self._context.book.practice)
 
     def _make(self, published: Published, asked: Asked) -> Made:
         key = (published.version, asked)

@@ -1,11 +1,12 @@
-"""What to do: an organisation's target and who answers for it, what others did, and all of that as a page and a file."""
+"""What to do: an organisation's target and who answers for it, what others did, and all of that as"
+" a page and a file."""
 
 import csv
 import io
 from collections.abc import Iterable
 from typing import Final
 
-from app.context.practice import COLUMNS, Initiative, Practice
+from app.context.book.practice import COLUMNS, Initiative, Practice
 from app.context.targets import Target
 from app.counts import periods
 from app.counts.vocabulary import vocabulary
@@ -23,8 +24,8 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 def act(context: Context, frame: Frame, found: Overview) -> Section:
     """Target, owner, one example of what was done elsewhere, and the page to take along."""
     unit = found.unit
-    targets = [target for name in MEASURES if (target := context.targets.of(name, unit.code))]
-    examples = context.practice.of(unit.code, _group_of(unit))
+    targets = [target for name in MEASURES if (target := context.book.targets.of(name, unit.code))]
+    examples = context.book.practice.of(unit.code, _group_of(unit))
     facts = [fact for target in targets for fact in _target(target)]
     said, items = [], []
     if not targets:
@@ -87,18 +88,20 @@ def _bank(frame: Frame, specialty: str) -> str:
 
 
 def screen(context: Context, frame: Frame, specialty: str) -> Screen:
-    """The bank of good practice, for all or for one specialty. NoSuchPageError for a specialty that no initiative is of."""
-    every = context.practice.initiatives
+    """The bank of good practice, for all or for one specialty. NoSuchPageError for a specialty that"
+    " no initiative is of."""
+    every = context.book.practice.initiatives
     codes = list(dict.fromkeys(one.specialty for one in every))
     if specialty and not _may_filter(specialty, codes):
         raise NoSuchPageError
-    shown = context.practice.of(specialty, _group_of(unit_of(specialty))) if specialty else every
+    shown = context.book.practice.of(specialty, _group_of(unit_of(specialty))) if specialty else every
     if not every:
         empty = Section(
             "empty",
             "The bank is empty",
             (
-                "Whoever did something about an inequality can tell others here: what it was, whom to ask, what came of it.",
+                "Whoever did something about an inequality can tell others here: what it was, whom"
+                " to ask, what came of it.",
             ),
             items=(
                 "Put good_practice.csv into the folder IMDLENS_LOCAL_DIR, with the columns " + ", ".join(COLUMNS) + ".",

@@ -77,7 +77,8 @@ def screen(context: Context, frame: Frame, measure: str | None) -> Screen:
 
 
 def _period(frame: Frame, measure: MeasureName) -> str | None:
-    """What the measure is published by: the month's end of a list, the year of shares and cancellations, else the quarter."""
+    """What the measure is published by: the month's end of a list, the year of shares and"
+    " cancellations, else the quarter."""
     quarter = frame.quarter or ""
     if MEASURES[measure].is_stock:
         last = [m for m in frame.published.periods("waiting_list") if periods.quarter_name(m) == quarter]

@@ -62,7 +62,8 @@ def screen(frame: Frame) -> Screen:
                 "What these pages are for, and never for",
                 (
                     (
-                        "They help those who run a service to see whether it reaches people from the most deprived areas"
+                        "They help those who run a service to see whether it reaches people from the"
+                        " most deprived areas"
                         " as well as others, and whether that changes."
                     ),
                     (
@@ -80,7 +81,8 @@ def screen(frame: Frame) -> Screen:
                         " fifth of them: deciles 1 and 2. The rest is deciles 3 to 10."
                     ),
                     (
-                        "Contacts without a decile, for example without a postcode or from outside England, are shown by"
+                        "Contacts without a decile, for example without a postcode or from outside"
+                        " England, are shown by"
                         " themselves. They are never counted as not deprived, and they are in no share."
                     ),
                 ),
@@ -113,7 +115,8 @@ def screen(frame: Frame) -> Screen:
                         " stand out by chance."
                     ),
                     (
-                        "Shares are in whole percent, since the counts that they are worked out from were rounded before"
+                        "Shares are in whole percent, since the counts that they are worked out from"
+                        " were rounded before"
                         " they were published."
                     ),
                 ),
@@ -128,7 +131,8 @@ def screen(frame: Frame) -> Screen:
                     ),
                     (
                         "The slope index of inequality (SII) is the difference between the most and the least deprived"
-                        " end of a line through all five fifths. The relative index (RII) is their ratio. Here a positive"
+                        " end of a line through all five fifths. The relative index (RII) is their"
+                        " ratio. Here a positive"
                         " SII means that the most deprived areas have more."
                     ),
                 ),
@@ -142,8 +146,10 @@ def screen(frame: Frame) -> Screen:
                         " nothing changes. A single point that is higher or lower says little."
                     ),
                     (
-                        "Unusual are a point outside the limits, seven points in a row on one side of the mean, seven in a"
-                        " row up or down, or two of three close to a limit. With fewer than 12 points, limits are trial."
+                        "Unusual are a point outside the limits, seven points in a row on one side"
+                        " of the mean, seven in a"
+                        " row up or down, or two of three close to a limit. With fewer than 12"
+                        " points, limits are trial."
                     ),
                     "Waiting lists are stocks: no point of them is flagged.",
                 ),
@@ -164,7 +170,8 @@ def screen(frame: Frame) -> Screen:
                 "Where it comes from",
                 (
                     (
-                        "Every figure is worked out from tables that were published when a month was sealed, and that never"
+                        "Every figure is worked out from tables that were published when a month was"
+                        " sealed, and that never"
                         " change. Each chart names its tables, and gives the same numbers as CSV and JSON."
                     ),
                 ),

@@ -56,7 +56,7 @@ class Source:
         if match is None:
             return None
         try:
-            when = datetime.strptime(f"{match['month']} {match['year']}", "%b %Y").date()
+            when = datetime.strptime(f"{match['month']} {match['year']}", "%b %Y").date()  # noqa: DTZ007
         except ValueError:
             return None
         return match["product"].upper(), when

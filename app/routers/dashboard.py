@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from starlette.responses import RedirectResponse
 
 from app.counts.parts import Published
-from app.dashboard.dashboard import Asked, Place
+from app.dashboard.dashboard import Asked, BriefWriter, Place
 from app.dashboard.frame import NoSuchPageError
 from app.errors import Problem
 from app.page_doors import above, page
@@ -51,14 +51,22 @@ def detail(request: Request, unit: str, period: str | None = None) -> Response:
 def brief(request: Request, unit: str, period: str | None = None) -> Response:
     """A specialty on one page of paper; where no report can be made here, the page itself, which prints well."""
     asked = _asked(request, "specialty", unit, period)
-    found = _found(request, lambda published: dashboard_of(request).overview(published, asked))
-    try:
-        writer = import_module("app.report.brief")
-    except ModuleNotFoundError:
-        query = f"?period={found.quarter}" if period else ""
+    write = _brief_writer()
+    if write is None:
+        _found(request, lambda published: dashboard_of(request).page(published, asked))
+        query = f"?period={quote(period, safe='')}" if period else ""
         return RedirectResponse(f"../{quote(unit, safe='')}{query}", 303, {"Vary": "Cookie"})
+    made = _found(request, lambda published: dashboard_of(request).brief(published, asked, write))
     headers = {"Content-Disposition": 'attachment; filename="imd-lens-brief.pdf"'}
-    return _answer(request, Response(writer.brief_pdf(found), media_type="application/pdf", headers=headers))
+    return _answer(request, Response(made, media_type="application/pdf", headers=headers))
+
+
+def _brief_writer() -> BriefWriter | None:
+    try:
+        writer: BriefWriter = import_module("app.report.brief").brief_pdf
+    except ModuleNotFoundError:
+        return None
+    return writer
 
 
 @router.get("/ranking")

@@ -317,7 +317,7 @@ async def _proven(exchange: Exchange) -> AsyncGenerator[None]:
     """Ends what is done within, with a 401, when the caller's proof is no longer good: also amid a wait."""
 
     async def look() -> None:
-        while exchange.holds():
+        while exchange.holds():  # noqa: ASYNC110 - time passes without an event
             await asyncio.sleep(_CHECK_SECONDS)
         limit.reschedule(asyncio.get_running_loop().time())
 
