@@ -1,8 +1,23 @@
-"""Charts as accessible SVG. Each is a table first: its rows stand beneath it and in its CSV and JSON twins."""
+"""Charts as accessible SVG. Each is a table first: its rows stand beneath it and in its CSV and JSON twins.
 
+A chart is drawn from whole numbers that were published, and from nothing else. It is drawn here, on the server, and
+loads nothing: what makes the picture is asked for with no address that it may read.
+"""
+
+import hashlib
+import json
+import re
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
+from xml.sax.saxutils import escape
+
+from app.pages.vega import specification
+
+_KEPT: Final = 512  # drawings: some 5 to 60 kB each
+_DRAWING: Final = threading.Lock()  # one at a time: the same chart is drawn once, however many ask for it
 
 Kind = Literal["bars", "trend", "ranking", "funnel", "slope"]
 Cell = str | int | float | None
@@ -22,11 +37,15 @@ class Chart:
     """One chart: the finding as its title, its rows, and what they are from.
 
     Rows hold these keys, and others for the table alone:
-    - `bars`: group, series, value, lower, upper, mark
-    - `trend`: period, value, mean, lower, upper, phase (0, 1, ...), flag (empty, `better`, `worse` or `changed`), mark
+    - `bars`: group, series, value, lower, upper, mark; core20 (`true` is drawn as what it is about)
+    - `trend`: period, value, mean, lower, upper, phase (0, 1, ...), flag (empty, `better`, `worse` or `changed`), mark;
+      edition, the label of the phase
     - `ranking`: name, value, lower, upper, stands_out (yes or no)
     - `funnel`: name, size, value, stands_out (yes or no); `limits` holds the curves
-    - `slope`: group, position (0 to 100, the middle of the fifth on the scale of people), value, lower, upper, fitted
+    - `slope`: group, position (0 to 100, the middle of the fifth on the scale of people), value, lower, upper, fitted;
+      core20, mark
+
+    A row with a mark is drawn as its mark alone, whatever else it holds.
     """
 
     id: str  # in addresses: letters, digits and hyphens
@@ -42,3 +61,90 @@ class Chart:
     centre_label: str = ""
     limits: tuple[Mapping[str, Cell], ...] = ()  # funnel: size, lower95, upper95, lower998, upper998
     is_synthetic: bool = False
+
+    def columns_heading(self, key: str) -> str:
+        """The heading of a column, or nothing where the table has none."""
+        return next((column.heading for column in self.columns if column.key == key), "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """A chart that is to be drawn, known by its content."""
+
+    digest: str
+    width: int
+    chart: Chart = field(compare=False)
+
+
+def svg(chart: Chart, width: int = 640) -> str:
+    """A chart as an SVG image for a page: no style, no script, no address, and the same text for the same chart.
+
+    `width` is in CSS pixels and 240 at least; below 480 it is laid out for a telephone. Two widths of one chart may
+    stand on one page. It fills its container if the page gives its class, `chart-svg`, a width. ValueError for a chart
+    whose `id` cannot be in an address.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", chart.id):
+        raise ValueError("a chart's id is letters, digits and hyphens")
+    if width < 240:
+        raise ValueError("a chart is at least 240 pixels wide")
+    with _DRAWING:
+        return _drawn(_Drawing(_digest(chart), width, chart))
+
+
+def png(chart: Chart, width: int = 640, scale: float = 2) -> bytes:
+    """A chart as a picture for a document, `scale` device pixels to a CSS pixel. Errors as `svg`."""
+    import vl_convert
+
+    drawn = svg(chart, width)
+    with _DRAWING:
+        return vl_convert.svg_to_png(drawn, scale=scale)
+
+
+def _digest(chart: Chart) -> str:
+    whole = json.dumps(asdict(chart), sort_keys=True, default=dict)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+@lru_cache(_KEPT)
+def _drawn(drawing: _Drawing) -> str:
+    # Loaded with the first chart: the service starts without it.
+    import vl_convert
+
+    spec = specification(drawing.chart, drawing.width)
+    return _accessible(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]), drawing.chart, drawing.width)
+
+
+def _accessible(drawn: str, chart: Chart, width: int) -> str:
+    """One image with a name and a description, of which nothing inside is spoken or reached by the keyboard."""
+    opening, _, inside = drawn.partition(">")
+    height = re.search(r'height="([0-9.]+)"', opening)
+    if height is None:
+        raise ValueError("what was drawn is not an SVG image")
+    inside = re.sub(r' (?:class|role|aria-[a-z]+|pointer-events|tabindex)="[^"]*"', "", inside)
+    inside = re.sub(r'<path d="M0,0h0v0h0Z"/>|<path d="" display="none"/>', "", inside.removesuffix("</svg>"))
+    name = f"{chart.id}-{width}"
+    about = f"{chart.question} {chart.axis}. {_HOW[chart.kind]} The table beneath holds the numbers."
+    if chart.is_synthetic:
+        about += " The data are synthetic."
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart-svg" id="{name}" viewBox="0 0 {width} {height[1]}"'
+        f' width="{width}" height="{height[1]}" role="img" aria-labelledby="{name}-title"'
+        f' aria-describedby="{name}-desc" focusable="false">'
+        f'<title id="{name}-title">{_plain(chart.title)}</title><desc id="{name}-desc">{_plain(about)}</desc>'
+        f'<g aria-hidden="true">{inside}</g></svg>'
+    )
+
+
+def _plain(text: str) -> str:
+    """A text that XML can hold."""
+    return escape("".join(sign for sign in text if sign.isprintable()))
+
+
+_HOW: Final[Mapping[Kind, str]] = {
+    "bars": "One bar for each group; the longer the bar, the higher the value. Thin lines are 95% limits.",
+    "trend": "Time runs from left to right. Dashed lines are the limits of what chance explains, the line between them"
+    " is the mean. A gap in the line is a period that is not shown.",
+    "ranking": "One line for each name, the highest value first. Thin lines are 99.8% limits.",
+    "funnel": "One point for each name, the larger further right. Points outside the outer curves stand out.",
+    "slope": "Five fifths of areas, the most deprived first. Thin lines are 95% limits, the dashed line is fitted.",
+}
