@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import replace
 from typing import Any, Final
 
 from app.report.document import (
@@ -128,7 +129,7 @@ class _Writer:
             self._table(block)
         elif isinstance(block, Exhibit):
             self._picture(block)
-            self._table(table_of(block.chart))
+            self._table(replace(table_of(block.chart), caption=block.chart.axis))
         elif isinstance(block, PageBreak):
             self._file.add_page_break()
 
@@ -154,6 +155,8 @@ class _Writer:
     def _picture(self, block: Exhibit) -> None:
         from docx.shared import Cm
 
+        title = self._file.add_paragraph(_text(block.chart.title), style="Caption")
+        title.paragraph_format.keep_with_next = True
         self._file.add_picture(io.BytesIO(png_of(block.chart)), width=Cm(_WIDTH))
         self._file.paragraphs[-1].paragraph_format.keep_with_next = True
         about = self._file.inline_shapes[-1]._inline.docPr  # noqa: SLF001 - python-docx does not set alternative text
@@ -195,8 +198,7 @@ class _Writer:
 
 def _text(text: str) -> str:
     """A text as XML can hold it: without control characters and lone surrogates."""
-    kept = "".join(c if c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" else " " for c in text)
-    return kept
+    return "".join(c if c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" else " " for c in text)
 
 
 def _undated(raw: bytes) -> bytes:

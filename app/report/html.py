@@ -1,12 +1,16 @@
 """A report as one HTML file that needs nothing but itself: style, charts and tables are in it."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from markupsafe import Markup
 
 from app.pages.rendering import render
 from app.report.document import Block, Document, Exhibit, Heading, TableBlock, shown, table_of
-from app.report.pictures import picture
+from app.report.pictures import svg_of
+
+_WIDE: Final = 640  # CSS pixels, on a screen and in print
+_NARROW: Final = 320  # on a telephone
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,8 @@ class _Part:
     kind: str
     id: str
     block: Block
-    picture: Markup = Markup()
+    wide: Markup | None = None
+    narrow: Markup | None = None
     table: TableBlock | None = None
 
 
@@ -32,6 +37,6 @@ def _part(number: int, block: Block) -> _Part:
     kind, name = type(block).__name__, f"part-{number}"
     if isinstance(block, Exhibit):
         # The one piece of markup that is not the template's: our own chart, in which text is escaped already.
-        drawn = Markup(picture(block.chart, name))  # noqa: S704
-        return _Part(kind, name, block, drawn, table_of(block.chart))
+        wide, narrow = (Markup(svg_of(block.chart, width)) for width in (_WIDE, _NARROW))  # noqa: S704
+        return _Part(kind, name, block, wide, narrow, table_of(block.chart))
     return _Part(kind, name, block)

@@ -62,10 +62,11 @@ def _block(block: Block, document: Document) -> dict[str, Any]:
         return kind | _table(block)
     if isinstance(block, Exhibit):
         return kind | {
+            "title": block.chart.title,
             "picture": svg_of(block.chart),
             "alternative": alternative(block.chart),
             "width": 62 if document.is_brief else 100,
-            "table": _table(table_of(block.chart)),
+            "table": _table(table_of(block.chart)) | {"caption": block.chart.axis},
         }
     told = asdict(block)
     if "figures" in told:

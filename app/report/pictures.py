@@ -1,6 +1,5 @@
 """The charts of a report as pictures, and what they say to those who cannot see them."""
 
-import re
 from typing import Final
 
 from app.pages import charts
@@ -13,23 +12,16 @@ _KINDS: Final = {
     "funnel": "Funnel of values by size",
     "slope": "Values by fifth of areas with a fitted line",
 }
-_NAMED: Final = re.compile(r"""\b(id="|url\(#|href="#|aria-labelledby="|aria-describedby=")""")
 
 
-def svg_of(chart: Chart) -> str:
-    """A chart as SVG."""
-    return charts.svg(chart)
+def svg_of(chart: Chart, width: int = 640) -> str:
+    """A chart as SVG, `width` in CSS pixels."""
+    return charts.svg(chart, width)
 
 
 def png_of(chart: Chart) -> bytes:
     """A chart as PNG, for programs that show no SVG."""
     return charts.png(chart)
-
-
-def picture(chart: Chart, prefix: str) -> str:
-    """A chart as SVG to stand in a page beside others: its ids begin with `prefix`, so that none is there twice."""
-    drawn = svg_of(chart)
-    return _NAMED.sub(lambda found: f"{found[1]}{prefix}-", drawn[drawn.index("<svg") :])
 
 
 def alternative(chart: Chart) -> str:

@@ -7,7 +7,8 @@ import io
 import re
 from typing import Any, Final
 
-from app.report.document import Callout, Cell, Document, Heading, TableBlock, shown
+from app.pages.charts import Cell
+from app.report.document import Callout, Document, Exhibit, Heading, TableBlock, shown
 
 _NOT_IN_A_NAME: Final = re.compile(r"[\[\]:*?/\\'\x00-\x1f]")
 _LONGEST_NAME: Final = 31
@@ -56,7 +57,7 @@ class _Writer:
         lines: list[tuple[str, str]] = [(document.title, document.subtitle)]
         if document.is_synthetic:
             lines.append(("SYNTHETIC DATA", "Everything here is invented for demonstration."))
-        lines += [tuple(fact) for fact in document.facts]
+        lines += [(fact.name, fact.value) for fact in document.facts]
         lines.append(("Key", document.key))
         for block in document.blocks:
             if isinstance(block, Callout) and block.is_warning:
@@ -114,7 +115,7 @@ def _named(document: Document) -> list[tuple[str, TableBlock]]:
     for block in document.blocks:
         if isinstance(block, Heading) and block.level == 2:
             section = block.text
-        elif type(block).__name__ in ("TableBlock", "Exhibit"):
+        elif isinstance(block, (TableBlock, Exhibit)):
             name = _NOT_IN_A_NAME.sub(" ", f"{len(named) + 1} {section}")[:_LONGEST_NAME].strip()
             named.append((name, next(tables)))
     return named

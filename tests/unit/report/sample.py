@@ -21,7 +21,7 @@ from app.report.document import (
 HOSTILE = (
     "<b>bold</b><script>alert(1)</script>",
     '#text(red)[x] *star* _low_ $x$ = head \\ " // /* `raw` @ref <label>',
-    "=HYPERLINK(\"http://example.com\",\"x\")",
+    '=HYPERLINK("http://example.com","x")',
     "+1+1",
     "@SUM(1)",
     "{=1+1}",
