@@ -7,6 +7,7 @@ from itertools import product
 from typing import Final
 
 from app.context.files import Row, RuleFileError, RuleFolder
+from app.context.practice import day
 
 FILE: Final = "catchment.csv"
 COLUMNS: Final = ("edition", "imd_decile", "age_band", "persons", "area", "source", "date")
@@ -98,7 +99,7 @@ def _read(edition: str, rows: list[Row]) -> Catchment:
         edition,
         first.text("area"),
         first.text("source"),
-        _day(first),
+        day(first, "date"),
         {int(d): sum(persons[d, band] for band in bands) for d in DECILES},
         {} if bands == (ALL_AGES,) else _by_age(persons, bands),
     )
@@ -118,10 +119,3 @@ def _persons(row: Row) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= _MOST):
         raise row.wrong("persons", "is not a whole number of people")
     return int(text)
-
-
-def _day(row: Row) -> date:
-    try:
-        return date.fromisoformat(row.text("date"))
-    except ValueError:
-        raise row.wrong("date", "is not a date, YYYY-MM-DD") from None

@@ -116,9 +116,7 @@ class RuleFolder:
         # A spreadsheet puts quotes and trailing commas around comments, and leaves rows of nothing but commas.
         comments = [line.rstrip(",").strip('"') for line in lines if line.lstrip('"').startswith("#")]
         self._note(name, text, {m[1]: m[2] for m in map(_HEADER.fullmatch, comments) if m}, local=local)
-        numbered = [
-            (i, line) for i, line in enumerate(lines, 1) if line.strip(' ,"') and not line.lstrip('"').startswith("#")
-        ]
+        numbered = _without_comments(text)
         reader = csv.DictReader((line for _, line in numbered), strict=True)
         rows = []
         try:
@@ -161,6 +159,16 @@ class RuleFolder:
         newest = max(file.version for file in self.files)
         own = "".join(sorted(file.checksum for file in self.files if file.local))
         return f"{newest}+{hashlib.sha256(own.encode()).hexdigest()[:8]}" if own else newest
+
+
+def _without_comments(text: str) -> list[tuple[int, str]]:
+    """The lines of a CSV with their numbers, without comments and lines of nothing but commas; a cell stays whole."""
+    kept, inside = [], False
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
+        if inside or (line.strip(' ,"\r\n') and not line.lstrip('"').startswith("#")):
+            kept.append((number, line))
+            inside ^= line.count('"') % 2 == 1
+    return kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.context.area import AreaFact, AreaRules
+from app.context.catchment import Catchments
 from app.context.cautions import Cautions
 from app.context.core20plus5 import ClinicalArea, Core20Plus5
 from app.context.files import RuleFile, RuleFolder
 from app.context.inclusion import Inclusion
 from app.context.offers import Offers
 from app.context.organisation import Organisation
+from app.context.practice import Practice
 from app.context.prompts import Prompt, Prompts
 from app.context.signposting import Directory, Signpost
 from app.context.summary import Summaries
+from app.context.targets import Targets
 
 
 class Context(NamedTuple):
@@ -39,6 +42,9 @@ class Rulebook:
     signposts: Directory
     organisation: Organisation
     offers: Offers
+    practice: Practice
+    targets: Targets
+    catchment: Catchments
     files: tuple[RuleFile, ...]
     version: str
 
@@ -59,6 +65,9 @@ class Rulebook:
             Directory.load(folder),
             Organisation.load(folder),
             Offers.load(folder),
+            Practice.load(folder),
+            Targets.load(folder),
+            Catchments.load(folder),
             tuple(folder.files),
             folder.version,
         )

@@ -158,7 +158,9 @@ def draw(
     return list(ways[shown]), counted[shown]
 
 
-def refusal_of(counted: Sequence[Counted], measure: Measure, unit: Unit, period: str, options: Options) -> Refusal | None:
+def refusal_of(
+    counted: Sequence[Counted], measure: Measure, unit: Unit, period: str, options: Options
+) -> Refusal | None:
     """Why no share of these can be said; None where all can."""
     marks = [c.mark for c in counted if c.mark]
     if ABSENT in marks:

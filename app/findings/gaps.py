@@ -41,12 +41,10 @@ def gap(
     events2, total2 = counted[1].events.n or 0, counted[1].total.n or 0
     absolute = drawn.percent(absolute_gap(events1, total1, events2, total2, confidence, effect))
     relative: Ratio | None = None
-    if 0 < events1 and 0 < events2 and (events1 < total1 or events2 < total2):
+    if events1 > 0 and events2 > 0 and (events1 < total1 or events2 < total2):
         relative = drawn.tenths(relative_gap(events1, total1, events2, total2, confidence, effect))
     # By the limits that are shown: what a reader sees to include zero is not called certain.
     is_certain = absolute.lower > 0 or absolute.upper < 0
     fewer = drawn.nearest_5(fewer_if_matched(events1, total1, events2 / total2)) if absolute.lower > 0 else 0
     sentence = words.gap(what, unit, period, core20, rest, absolute, fewer or None)
-    return Gap(
-        what, unit, period, core20, rest, absolute, relative, is_certain, fewer or None, sentence, None, source
-    )
+    return Gap(what, unit, period, core20, rest, absolute, relative, is_certain, fewer or None, sentence, None, source)

@@ -40,7 +40,9 @@ ORGANISATION: Final = ""
 """The code of the whole organisation."""
 
 # Authored: no list says which treatment functions are for children, but their names do.
-_CHILDREN: Final = re.compile(r"\b(paediatrics?|child(ren)?|neonatal|neonates|newborn|infants?|bab(y|ies))\b", re.I)
+_CHILDREN: Final = re.compile(
+    r"\b(paediatrics?|child(ren)?|neonatal|neonates|newborn|infants?|bab(y|ies))\b", re.IGNORECASE
+)
 
 
 def unit_of(code: str) -> Unit:

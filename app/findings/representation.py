@@ -270,8 +270,8 @@ def _said(
     contacts = "first contacts" if found.are_first else "contacts"
     other = against.format(name=reference.name, percent=reference.share.value)
     return (
-        f"In {periods.in_words(found.year)}, {words.in_100(share)} {contacts}{words.in_unit(unit)} were with people from"
-        f" the most deprived fifth of areas; {other}. That is {ratio.value} times the share (95% limits"
+        f"In {periods.in_words(found.year)}, {words.in_100(share)} {contacts}{words.in_unit(unit)} were with people"
+        f" from the most deprived fifth of areas; {other}. That is {ratio.value} times the share (95% limits"
         f" {ratio.lower} to {ratio.upper}). {_NOT_YET_FAIR}"
     )
 

@@ -15,12 +15,14 @@ CONTACTS_ARE_NOT_PEOPLE: Final = (
 )
 DESIGN_EFFECT: Final = "Contacts are counted, not people: the limits are widened by the design effect that is set."
 ROUNDED_APART: Final = (
-    "Worked out from counts that were rounded to the nearest 5 before they were published, and each figure is rounded by"
-    " itself: a gap may differ by a point from the difference of the shares beside it."
+    "Worked out from counts that were rounded to the nearest 5 before they were published, and each figure is rounded"
+    " by itself: a gap may differ by a point from the difference of the shares beside it."
 )
 NOT_KNOWN_IS_APART: Final = "Contacts without a decile are in neither part: not known is not 'not deprived'."
 IS_A_STOCK: Final = "People waiting at the end of a month are a stock: never to be added over months."
-ABOUT_AREAS: Final = "Deprivation is of areas: it says nothing of any one person, and a gap does not say what causes it."
+ABOUT_AREAS: Final = (
+    "Deprivation is of areas: it says nothing of any one person, and a gap does not say what causes it."
+)
 CHILDREN: Final = "Under 16 it is 'was not brought'."
 BESIDE_CANCELLATIONS: Final = (
     "Read missed appointments beside those that the hospital cancelled (measure `cancelled_by_provider`)."
@@ -94,14 +96,11 @@ def shares(measure: Measure, unit: Unit, core20: Share, rest: Share) -> str:
     if measure.name == "missed":
         return f"In the most deprived fifth of areas, {most} {which} were missed; in other areas, {others}"
     if measure.name == "cancelled_by_provider":
-        return (
-            f"In the most deprived fifth of areas, the hospital cancelled {most} {which};"
-            f" in other areas, {others}"
-        )
+        return f"In the most deprived fifth of areas, the hospital cancelled {most} {which}; in other areas, {others}"
     weeks = "52" if measure.name == "over_52_weeks" else "18"
     return (
-        f"Of people waiting{in_unit(unit)} who live in the most deprived fifth of areas, {most} had waited over {weeks} weeks;"
-        f" in other areas, {others}"
+        f"Of people waiting{in_unit(unit)} who live in the most deprived fifth of areas, {most} had waited over"
+        f" {weeks} weeks; in other areas, {others}"
     )
 
 
@@ -124,14 +123,14 @@ def _direction(gap: Whole) -> str:
     return f"whether there is a gap is not certain ({_limits(gap)})"
 
 
-def _limits(gap: Whole) -> str:
+def _limits(gap: Whole, what: str = "gap", where: str = "fifth") -> str:
     less, more = -gap.lower, gap.upper
     if not less and not more:
         return "about 0 points"
     if not less or not more:
         which = "more" if more else "less"
-        return f"from no gap to {points(more or less)} {which} in the most deprived fifth"
-    return f"from {points(less)} less to {points(more)} more in the most deprived fifth"
+        return f"from no {what} to {points(more or less)} {which} in the most deprived {where}"
+    return f"from {points(less)} less to {points(more)} more in the most deprived {where}"
 
 
 def _fewer(measure: Measure, unit: Unit, fewer: int) -> str:
@@ -152,15 +151,13 @@ def slope(measure: Measure, unit: Unit, period: str, ends: tuple[int, int], sii:
         "cancelled_by_provider": f"{which} that the hospital cancelled",
     }[measure.name]
     most, least = ends
-    said = (
-        f"From the most to the least deprived end of the areas, {what} go from {most} to {least} in 100"
-    )
+    said = f"From the most to the least deprived end of the areas, {what} go from {most} to {least} in 100"
     if sii.lower > 0:
         found = f"a slope of {points(sii.value)} ({sii.lower} to {sii.upper}), with more in deprived areas"
     elif sii.upper < 0:
         found = f"a slope of {points(-sii.value)} ({-sii.upper} to {-sii.lower}), with fewer in deprived areas"
     else:
-        found = f"whether there is a slope is not certain ({_limits(sii).replace('fifth', 'end').replace('gap', 'slope')})"
+        found = f"whether there is a slope is not certain ({_limits(sii, 'slope', 'areas')})"
     return f"{said}: {found}, {when(period, measure)}."
 
 
@@ -177,11 +174,28 @@ def nothing_published() -> str:
     return "Nothing is published yet: the first month is sealed when it is over."
 
 
+def quarter_not_published(quarter: str) -> str:
+    """The quarter was not sealed, or is not over."""
+    return f"Nothing is published for {periods.in_words(quarter)}."
+
+
+def nothing_over_time(unit: Unit) -> str:
+    """No period of the table is published."""
+    return f"Nothing is published of this{in_unit(unit)} yet."
+
+
+def not_published_over_time() -> str:
+    """By the year alone."""
+    return "For a specialty this is published by the year alone, which is too seldom to follow over time."
+
+
 def hidden(mark: str, suppress_up_to: int) -> str:
     """A part is `*` or `w`."""
     if mark == "*":
-        return f"A count that this rests on is from 1 to {suppress_up_to} and not shown, so that nobody can be recognised."
-    return "A count that this rests on is withheld, because it would give a small count elsewhere away."
+        return (
+            f"Not shown: a count that this rests on is from 1 to {suppress_up_to}, so few that a person could be known."
+        )
+    return "Not shown: a count that this rests on is withheld, because it would give a small count away."
 
 
 def too_few(measure: Measure, least: int) -> str:
@@ -232,7 +246,6 @@ def signed(value: int) -> str:
 def trend(
     verdict: Verdict,
     of: str,
-    measure: Measure,
     mean: int | None,
     limits: tuple[int, int] | None,
     run: int,
@@ -294,13 +307,31 @@ def edition_break(period: str, after: str, before: str) -> str:
 def quality(unit: Unit, period: str, unknown: Share, limit: int, *, over: bool) -> str:
     """How many contacts have no decile, and whether to mind."""
     said = (
-        f"{in_100(unknown)} contacts{in_unit(unit)} in {periods.in_words(period)} have no decile (no usable postcode, no"
-        " fixed abode, or outside England) and are in no share"
+        f"{in_100(unknown)} contacts{in_unit(unit)} in {periods.in_words(period)} have no decile (no usable postcode,"
+        " no fixed abode, or outside England) and are in no share"
     )
     said = said[0].upper() + said[1:]
     if over:
         return f"{said}: {limit} in 100 or more, so mind what is missing before anything here is believed."
     return f"{said}."
+
+
+def quality_not_known(reason: str) -> str:
+    """How many contacts have no decile cannot be said; that is not to say that there are none."""
+    return f"How many contacts have no decile cannot be said, which does not mean none. {reason}"
+
+
+def inclusion(year: str) -> str:
+    """What the counts of groups and needs are, and are not."""
+    return (
+        f"Contacts in {periods.in_words(year)} whose record says so. Most people in these groups are not recorded as"
+        " such, and contacts are not people: never take a small count for a small need."
+    )
+
+
+def inclusion_not_published(year: str) -> str:
+    """No table of groups in that year."""
+    return f"Nothing is published of inclusion-health groups for {periods.in_words(year)}."
 
 
 # ---------------------------------------------------------------- the headline

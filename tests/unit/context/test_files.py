@@ -15,7 +15,7 @@ HEAD = "# version: 2026-11-22\n# status: authored\n# source: here\n# sign_off: u
 
 def test_every_shipped_file_says_its_version_status_source_and_who_signs_it_off() -> None:
     book = Rulebook.load()
-    assert len(book.files) == 12
+    assert len(book.files) == 15
     for file in book.files:
         assert file.version
         assert file.status in ("sourced", "authored")
