@@ -45,6 +45,7 @@ class Case:
     reasons: tuple[Reason, ...]
     never: tuple[str, ...]
     must_not: tuple[str, ...]
+    attribution: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def case() -> Case:
         tuple(Reason(r["kind"], r["text"]) for r in table["reason"]),
         tuple(table["never"]["items"]),
         tuple(table["must_not"]["items"]),
+        tuple(table["attribution"]["items"]),
     )
 
 
