@@ -4,20 +4,24 @@ A chart is drawn from whole numbers that were published, and from nothing else. 
 loads nothing: what makes the picture is asked for with no address that it may read.
 """
 
+import csv
 import hashlib
+import io
 import json
 import re
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from xml.sax.saxutils import escape
 
 from app.pages.vega import specification
 
 _KEPT: Final = 512  # drawings: some 5 to 60 kB each
 _DRAWING: Final = threading.Lock()  # one at a time: the same chart is drawn once, however many ask for it
+_MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+_RUNS: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\N{MINUS SIGN}")
 
 Kind = Literal["bars", "trend", "ranking", "funnel", "slope"]
 Cell = str | int | float | None
@@ -30,6 +34,7 @@ class Column(NamedTuple):
     key: str
     heading: str
     is_number: bool
+    is_for_twins: bool = False  # a code, or the same in every row: in CSV and JSON, and not on the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +42,13 @@ class Chart:
     """One chart: the finding as its title, its rows, and what they are from.
 
     Rows hold these keys, and others for the table alone:
-    - `bars`: group, series, value, lower, upper, mark; core20 (`true` is drawn as what it is about)
+    - `bars`: group, series, value, lower, upper, mark; is_subject (`yes`: what the chart is about)
     - `trend`: period, value, mean, lower, upper, phase (0, 1, ...), flag (empty, `better`, `worse` or `changed`), mark;
       edition, the label of the phase
     - `ranking`: name, value, lower, upper, stands_out (yes or no)
     - `funnel`: name, size, value, stands_out (yes or no); `limits` holds the curves
     - `slope`: group, position (0 to 100, the middle of the fifth on the scale of people), value, lower, upper, fitted;
-      core20, mark
+      mark; is_subject
 
     A row with a mark is drawn as its mark alone, whatever else it holds.
     """
@@ -61,6 +66,11 @@ class Chart:
     centre_label: str = ""
     limits: tuple[Mapping[str, Cell], ...] = ()  # funnel: size, lower95, upper95, lower998, upper998
     is_synthetic: bool = False
+
+    @property
+    def shown_columns(self) -> tuple[Column, ...]:
+        """The columns of the table on a page: what a reader needs, without codes."""
+        return tuple(column for column in self.columns if not column.is_for_twins)
 
     def columns_heading(self, key: str) -> str:
         """The heading of a column, or nothing where the table has none."""
@@ -98,6 +108,51 @@ def png(chart: Chart, width: int = 640, scale: float = 2) -> bytes:
     drawn = svg(chart, width)
     with _DRAWING:
         return vl_convert.svg_to_png(drawn, scale=scale)
+
+
+def as_csv(chart: Chart) -> str:
+    """A chart's rows as CSV that Excel reads rightly: a byte order mark, and months that it does not take for dates.
+
+    The columns are those of the chart, by their keys, then `source` and `synthetic`. A text that a spreadsheet would
+    run begins with an apostrophe.
+    """
+    buffer = io.StringIO()
+    buffer.write("\ufeff")
+    writer = csv.writer(buffer)
+    writer.writerow([*(column.key for column in chart.columns), "source", "synthetic"])
+    for row in chart.rows:
+        cells = [row.get(column.key) for column in chart.columns]
+        writer.writerow([*map(_csv_cell, cells), _csv_cell(chart.source), str(chart.is_synthetic).lower()])
+    return buffer.getvalue()
+
+
+def as_json(chart: Chart) -> dict[str, Any]:
+    """A chart's rows with what they answer and where they are from; months as `2026-11`, what is hidden as null."""
+    keys = [column.key for column in chart.columns]
+    return {
+        "id": chart.id,
+        "question": chart.question,
+        "finding": chart.title,
+        "measures": chart.axis,
+        "source": chart.source,
+        "notes": list(chart.notes),
+        "synthetic": chart.is_synthetic,
+        "columns": [{"key": column.key, "heading": column.heading} for column in chart.columns],
+        "rows": [{key: row.get(key) for key in keys} for row in chart.rows],
+        "centre": chart.centre,
+        "limits": [dict(row) for row in chart.limits],
+    }
+
+
+def _csv_cell(cell: Cell) -> str | int | float:
+    if cell is None:
+        return ""
+    if not isinstance(cell, str):
+        return cell
+    if _MONTH.fullmatch(cell):
+        return cell.replace("-", "-M")
+    # Excel and others run what begins so, full-width signs and what follows a tab or a line break included.
+    return f"'{cell}" if cell.lstrip().startswith(_RUNS) or cell[:1].isspace() else cell
 
 
 def _digest(chart: Chart) -> str:

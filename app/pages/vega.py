@@ -19,7 +19,7 @@ Spec = dict[str, Any]
 Row = Mapping[str, "Cell"]
 
 INK: Final = "#212b32"
-BLUE: Final = "#005eb8"  # Core20, and what stands out
+BLUE: Final = "#005eb8"  # what the chart is about (Core20, this unit), and what stands out
 OTHER: Final = "#768fa8"  # 3.3 to 1 on white
 QUIET: Final = "#4c6272"  # text and lines beside the point, 6 to 1 on white
 WORSE: Final = "#b35900"
@@ -27,9 +27,11 @@ CHANGED: Final = "#7c2855"
 FAINT: Final = "#d8dde0"  # leads the eye; carries nothing
 
 MARKS: Final[Mapping[str, str]] = {
-    "*": "* too few to show",
+    "*": "* small number, not shown",
     "w": "w withheld",
+    "few": "f too few to say",
     "absent": "– not published",
+    "none": "– no figure",
 }
 NOTHING: Final = "There is no figure to show."
 
@@ -134,6 +136,11 @@ def _mark(row: Row) -> str:
     """Why a row shows no value, in words."""
     mark = _text(row, "mark") or "absent"
     return MARKS.get(mark, mark)
+
+
+def _sign(row: Row) -> str:
+    """The one sign that stands for a value that is not shown; the key under the chart says what it means."""
+    return _mark(row)[:1]
 
 
 def _short(period: str) -> str:
@@ -257,9 +264,11 @@ class _Page:
             if x > 0 and x + wide > self.plot + self.right - 8:
                 x, y = -self.left + 12, y + size + 8
             if shape in _DASHES:
-                self.line(x - 4, y, x + 13, y, stroke=colour, strokeWidth=1.75, **_DASHES[shape])
+                self.line(x - 1, y, x + 13, y, stroke=colour, strokeWidth=1.75, **_DASHES[shape])
             elif shape:
                 mark = {"type": "point", "filled": True, "opacity": 1, "size": 90, "shape": shape, "color": colour}
+                if shape == "ring":
+                    mark |= {"filled": False, "shape": "circle", "strokeWidth": 1.5, "size": 60}
                 at = {"x": {"value": x + 5}, "y": {"value": y}}
                 self.layers.append({"data": {"values": [{}]}, "mark": mark, "encoding": at})
             self.note(words, x + (18 if shape else 0), y)
@@ -269,8 +278,10 @@ class _Page:
 
     def marks_key(self) -> list[tuple[str, str, str]]:
         """What the marks of hidden rows mean."""
-        found = dict.fromkeys(_text(row, "mark") for row in self.chart.rows)
-        return [("", INK, MARKS.get(mark, mark)) for mark in found if mark]
+        return [
+            ("", INK, words)
+            for words in dict.fromkeys(_mark(r) for r in self.chart.rows if _number(r, "value") is None)
+        ]
 
     def nothing(self) -> None:
         """Says that there is nothing, where the chart would be."""
@@ -332,11 +343,19 @@ def _lists(count: int) -> list[list[Spec]]:
 
 
 def _axis(values: Sequence[int], **more: Any) -> Spec:
-    return {"values": list(values), "format": ",d", "labelOverlap": False, "labelFlush": False, **more}
+    # Vega leaves out every other tick above its own count, whatever `values` says.
+    return {
+        "values": list(values),
+        "tickCount": len(values),
+        "format": ",d",
+        "labelOverlap": False,
+        "labelFlush": False,
+        **more,
+    }
 
 
 def _tone(row: Row) -> str:
-    return BLUE if _text(row, "core20") == "true" else OTHER
+    return BLUE if _text(row, "is_subject") == "yes" else OTHER
 
 
 def _highest(rows: Iterable[Row], *keys: str) -> int:
@@ -356,7 +375,7 @@ def _bars(page: _Page) -> None:
     scale = ticks(min(0, _lowest(rows, "value", "lower")), max(1, _highest(rows, "value", "upper")))
     size = page.fonts[0]
     widest = max(pixels(_text(row, "group"), size) for row in rows)
-    page.left = 12 if page.is_narrow else min(widest, 0.36 * page.width) + 24
+    page.left = 16 if page.is_narrow else min(widest, 0.36 * page.width) + 24
     shown = max(pixels(_said(_number(row, "value") or 0), size + 1) for row in rows)
     page.right = shown + 24
     page.x = (scale[0], scale[-1])
@@ -373,10 +392,10 @@ def _bars(page: _Page) -> None:
         for row in (row for row in rows if _text(row, "series") == one):
             y += above
             middle = y + thick / 2
-            room = page.width - 24 if page.is_narrow else page.left - 24
+            room = page.width - 32 if page.is_narrow else page.left - 24
             name = wrapped(_text(row, "group"), size, room, 1 if page.is_narrow else 2)
             at = {"x": page.x[0], "y": y - above / 2 if page.is_narrow else middle - (len(name) - 1) * (size + 1) / 2}
-            (strong if _text(row, "core20") == "true" else names).append({**at, "text": name})
+            (strong if _text(row, "is_subject") == "yes" else names).append({**at, "text": name})
             value, lower, upper = (_number(row, key) for key in ("value", "lower", "upper"))
             if value is None:
                 hidden.append({"x": 0, "y": middle, "text": _mark(row)})
@@ -396,7 +415,7 @@ def _bars(page: _Page) -> None:
     page.whiskers(lines, is_across=True)
     for first, after in blocks:
         page.line(page.px(0), first - 4, page.px(0), after, stroke=INK)
-    aside: Spec = {"dx": 0} if page.is_narrow else {"align": "right", "dx": -10}
+    aside: Spec = {"has_halo": True} if page.is_narrow else {"align": "right", "dx": -10}
     page.text(names, **aside)
     page.text(strong, fontWeight="bold", **aside)
     page.text(heads, fontWeight="bold", dx=0 if page.is_narrow else 12 - page.left)
@@ -447,7 +466,7 @@ def _trend(page: _Page) -> None:
     for i, row in enumerate(rows):
         value = _number(row, "value")
         if value is None:
-            hidden.append({"x": i, "y": scale[0], "text": _text(row, "mark") if _text(row, "mark") in "*w" else "–"})
+            hidden.append({"x": i, "y": scale[0], "text": _sign(row)})
             continue
         follows = i > 0 and runs and runs[-1][-1][0] == i - 1 and row.get("phase") == rows[i - 1].get("phase")
         if follows:
@@ -549,14 +568,14 @@ def _ranking(page: _Page) -> None:
     size = page.fonts[0]
     scale = ticks(min(0, _lowest(rows, "value", "lower")), max(1, _highest(rows, "value", "upper")))
     widest = max(pixels(_text(row, "name"), size) for row in rows) * 1.06
-    page.left = 12 if page.is_narrow else min(widest, 0.44 * page.width) + 24
+    page.left = 16 if page.is_narrow else min(widest, 0.44 * page.width) + 24
     shown = max(pixels(_said(_number(row, "value") or 0), size) for row in rows)
     page.right = shown + 24
     page.x = (scale[0], scale[-1])
     page.x_axis = _axis(scale, domain=False)
     step = 42 if page.is_narrow else 24
     page.height, page.bottom = step * len(rows) + 6, 36
-    room = page.width - 24 if page.is_narrow else page.left - 24
+    room = page.width - 32 if page.is_narrow else page.left - 24
     if len(rows) > 12:  # the end of a long list is far from the axis at its foot
         page.top += 20
         for tick in scale:
@@ -585,7 +604,7 @@ def _ranking(page: _Page) -> None:
     look = {"type": "point", "filled": True, "opacity": 1, "stroke": "#ffffff", "strokeWidth": 1}
     page.add({**look, "size": 70, "shape": "circle", "color": OTHER}, dots[False])
     page.add({**look, "size": 130, "shape": "diamond", "color": BLUE}, dots[True])
-    aside: Spec = {"dx": 0} if page.is_narrow else {"align": "right", "dx": -10}
+    aside: Spec = {"has_halo": True} if page.is_narrow else {"align": "right", "dx": -10}
     page.text(names, **aside)
     page.text(strong, fontWeight="bold", **aside)
     page.text(values, dx=8, has_halo=True)
@@ -652,7 +671,7 @@ def _funnel(page: _Page) -> None:
         [at for _, at in strong],
     )
     _named_points(page, [(_text(row, "name"), at) for row, at in strong], [at for _, at in places])
-    items = [("diamond", BLUE, "Stands out"), ("circle", QUIET, "Does not stand out")] if strong else []
+    items = [("diamond", BLUE, "Stands out"), ("ring", QUIET, "Does not stand out")] if strong else []
     items += [("solid", QUIET, "99.8% limits"), ("dashed", QUIET, "95% limits")] if limits else []
     page.key(items)
 
@@ -713,13 +732,12 @@ def _slope(page: _Page) -> None:
         page.note(name, page.px(x), page.height + 8, align="center", baseline="top")
         value, lower, upper = (_number(row, key) for key in ("value", "lower", "upper"))
         if value is None:
-            mark = _text(row, "mark")
-            hidden.append({"x": x, "y": 0, "text": mark if mark in ("*", "w") else "–"})
+            hidden.append({"x": x, "y": 0, "text": _sign(row)})
             continue
         if lower is not None and upper is not None:
             lines.append({"x": x, "y": lower, "y2": upper})
         values.append({"x": x, "y": value, "text": _said(value)})
-        dots[_text(row, "core20") == "true"].append({"x": x, "y": value})
+        dots[_text(row, "is_subject") == "yes"].append({"x": x, "y": value})
     page.whiskers(lines, is_across=False)
     look = {"type": "point", "filled": True, "opacity": 1, "stroke": "#ffffff", "strokeWidth": 1}
     page.add({**look, "size": 110, "shape": "circle", "color": OTHER}, dots[False])
