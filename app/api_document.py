@@ -28,6 +28,7 @@ from app.contract.cds_hooks import (
 )
 from app.contract.enrich import BatchRequest, BatchResponse, EnrichRequest, EnrichResponse
 from app.contract.fhir import OperationOutcome, outcomes
+from app.contract.inequality import InequalityAnswer, RankingAnswer, TrendAnswer
 from app.contract.platform import Alive, Ping, Ready, Status, Version
 from app.contract.problems import ProblemDetails, problems
 from app.doors import DOORS, HOOKS
@@ -55,6 +56,9 @@ _MODELS: Final[list[tuple[type[Any], JsonSchemaMode]]] = [
             Breakdowns,
             Breakdown,
             ExactCounts,
+            InequalityAnswer,
+            RankingAnswer,
+            TrendAnswer,
             CardLink,
             CdsServices,
             CdsCards,

@@ -51,6 +51,9 @@ _ELSEWHERE: Final = {
     "keys": "app.cli_access",
     "counts": "app.cli_counts",
     "db": "app.cli_counts",
+    "catchment": "app.cli_local",
+    "practice": "app.cli_local",
+    "targets": "app.cli_local",
 }
 
 OutDir = Annotated[Path | None, typer.Option("--out", help="Data folder; IMDLENS_DATA_DIR by default.")]
@@ -103,7 +106,7 @@ def _add_commands() -> None:
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
-    from app import cli_access, cli_counts, cli_files, cli_serve, cli_transition
+    from app import cli_access, cli_counts, cli_files, cli_local, cli_serve, cli_transition
     from app.access.access_file import AccessFileError
     from app.database import DatabaseError
     from app.tracing import TracingError
@@ -113,6 +116,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
         *cli_access.FORESEEN,
         *cli_counts.FORESEEN,
         *cli_files.FORESEEN,
+        *cli_local.FORESEEN,
         *cli_serve.FORESEEN,
         *cli_transition.FORESEEN,
         TracingError,

@@ -23,6 +23,7 @@ from app.counts.seal import Publisher
 from app.counts.spool import Spool, SpoolError, secret_of
 from app.counts.store import CountStore
 from app.database import DatabaseAwayError, DatabaseError, check_schema, is_sqlite, open_engine, upgrade
+from app.findings.options import Options
 from app.settings import Settings
 
 log: Final = logging.getLogger("imdlens")
@@ -141,6 +142,11 @@ def publisher(settings: Settings, release: str) -> Publisher:
         release=release,
         edition=settings.counted_edition,
     )
+
+
+def options(settings: Settings) -> Options:
+    """What this deployment decided about its findings."""
+    return Options(settings.least_denominator, settings.design_effect, settings.unknown_limit, settings.suppress_up_to)
 
 
 class StoreAwayError(Exception):

@@ -35,6 +35,8 @@ DOORS: Final = (
     Door("stream", "POST", "/v1/enrich/stream", "enrich", "data", "stream"),
     Door("tables", "GET", "/v1/breakdowns", "breakdowns", "data"),
     Door("table", "GET", "/v1/breakdowns/{table}", "breakdowns", "data"),
+    Door("inequality", "GET", "/v1/inequality", "breakdowns", "data"),
+    Door("trend", "GET", "/v1/trend", "breakdowns", "data"),
     Door("exact_counts", "GET", "/v1/counts", "counts:exact", "data"),
     Door("card_make", "POST", "/card", "enrich", "page"),
     Door("card", "GET", "/card/{sealed}", None, "page"),  # the link itself is the key, for 15 minutes

@@ -35,7 +35,7 @@ from app.metrics import Metrics
 from app.overload import Overload
 from app.proxies import Proxies
 from app.request_log import AuditFile, RequestLog
-from app.routers import breakdowns, card, cds_hooks, enrich, fhir, platform, sign_in, stream
+from app.routers import breakdowns, card, cds_hooks, enrich, fhir, inequality, platform, sign_in, stream
 from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
 from app.tracing import Tracing
@@ -127,7 +127,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Shedding, overload=overload)
     # Added last: the outermost.
     app.add_middleware(RequestContext, metrics=metrics, request_log=RequestLog(audit), tracing=tracing)
-    for doors in (enrich, stream, breakdowns, card, sign_in, cds_hooks, fhir, platform):
+    for doors in (enrich, stream, breakdowns, inequality, card, sign_in, cds_hooks, fhir, platform):
         # Not included: a request would be matched twice, against the router and against its route.
         app.router.routes.extend(doors.router.routes)
     add_docs(app)

@@ -113,6 +113,17 @@ class Settings(BaseSettings):
         ge=1000,
         description="Contacts in the year before from which a specialty has rows of its own: 1,000, or stricter.",
     )
+    design_effect: float | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        allow_inf_nan=False,
+        description="How many times the variance of independent contacts theirs is, because the same people come again."
+        " Limits are widened by it. Without it missed and cancelled appointments are not ranked.",
+    )
+    unknown_limit: int = Field(
+        5, ge=1, le=100, description="Percent of contacts without a decile from which findings say to mind it."
+    )
     local_dir: Path | None = Field(
         None,
         description="Folder of the organisation's own rules: `organisation.toml`, `signposts.csv`, `places.csv`, or any"

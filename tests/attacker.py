@@ -47,7 +47,7 @@ WEIGHTS: Final = {
 BROAD_OF: Final = {band: broad(int(band.rstrip("+").split("-")[0])) for band in WEIGHTS}
 BROAD: Final = ("0-17", "18-39", "40-64", "65-79", "80+", "absent")
 FIFTHS: Final = ("1", "2", "3", "4", "5", "no_decile")
-CLASSES: Final = ("did_not_attend", "attended", "neither")
+CLASSES: Final = ("did_not_attend", "attended", "cancelled_by_provider", "rest")
 
 Key = tuple[str, ...]
 
@@ -168,7 +168,7 @@ class Attack:
         for month in self.months:
             for fifth in FIFTHS:
                 others = [("outcome", month, fifth, o) for o in _OTHER_OUTCOMES]
-                self._say(self._sum(self._flow([month], self.units, [fifth], ["neither"]), others), 0, 0)
+                self._say(self._sum(self._flow([month], self.units, [fifth], ["rest"]), others), 0, 0)
             mine = [c for m, c in clients if m == month]
             status = [("status", month, c, s) for c in mine for s in _STATUSES]
             everyone = self._flow([month], self.units, FIFTHS)
@@ -290,9 +290,9 @@ class Attack:
     def _derive(self) -> None:
         """What the tables give by subtraction, and what rates of different types say together."""
         for quarter, unit, core20 in product(sorted(self.quarters), self.units, ("true", "false")):
-            for outcome in ("attended", "neither"):
-                keys = self._flow(self._in(quarter), [unit], _of_core20(core20), [outcome])
-                self._attack("derived", f"{outcome} {quarter} {unit} {core20}", self._sum(keys), "derived")
+            for name, classes in (("attended", CLASSES[1:2]), ("neither", CLASSES[2:])):
+                keys = self._flow(self._in(quarter), [unit], _of_core20(core20), classes)
+                self._attack("derived", f"{name} {quarter} {unit} {core20}", self._sum(keys), "derived")
         for month, fifth in product(self.months, FIFTHS):
             keys = self._flow([month], self.units, [fifth])
             self._attack("derived", f"organisation {month} {fifth}", self._sum(keys), "derived")
@@ -302,9 +302,9 @@ class Attack:
             return
         for unit, fifth in product(self.units, FIFTHS[:5]):
             self._attack("derived", f"{unit} {fifth}", self._sum(self._flow(self.months, [unit], [fifth])), "derived")
-            for outcome in ("attended", "neither"):
-                keys = self._flow(self.months, [unit], [fifth], [outcome])
-                self._attack("derived", f"{outcome} {unit} {fifth}", self._sum(keys), "derived")
+            for name, classes in _OF_A_YEAR.items():
+                keys = self._flow(self.months, [unit], [fifth], classes)
+                self._attack("derived", f"{name} {unit} {fifth}", self._sum(keys), "derived")
         children = [("age", u, f, "0-17") for u in self.units for f in FIFTHS]
         rest = self._sum(children, [("child_emergency", f) for f in FIFTHS])
         self._attack("derived", "other contacts of children", rest, "derived")
@@ -437,7 +437,14 @@ class Attack:
         target.decided = True
 
 
-_OTHER_OUTCOMES: Final = ("cancelled_by_patient", "cancelled_by_provider", "admitted", "referred", "absent")
+_OTHER_OUTCOMES: Final = ("cancelled_by_patient", "admitted", "referred", "absent")
+# What T3 and T4 say together of a specialty's year in a fifth, by adding and by subtracting.
+_OF_A_YEAR: Final = {
+    "attended": CLASSES[1:2],
+    "neither attended nor missed": CLASSES[2:],
+    "attended, missed or cancelled": CLASSES[:3],
+    "none of these": CLASSES[3:],
+}
 _SEXES: Final = ("female", "male", "other", "not_known", "absent")
 _STATUSES: Final = (
     "live", "terminated", "not_found", "malformed", "no_fixed_abode", "address_not_known", "country_only", "overseas",
@@ -462,9 +469,9 @@ def _real(plan: Plan) -> Counter[Key]:
     real: Counter[Key] = Counter()
     for c in plan.contacts:
         fifth = fifth_of(c.decile)
-        outcome = c.outcome if c.outcome in CLASSES else "neither"
+        outcome = c.outcome if c.outcome in CLASSES else "rest"
         real["flow", c.month, c.unit, fifth, outcome] += 1
-        if outcome == "neither":
+        if outcome == "rest":
             real["outcome", c.month, fifth, c.outcome] += 1
         real["decile", c.unit, str(c.decile)] += 1
         real["sex", c.unit, c.sex] += 1

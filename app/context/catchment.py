@@ -8,6 +8,7 @@ from typing import Final
 
 from app.context.files import Row, RuleFileError, RuleFolder
 from app.context.practice import day
+from app.context.written import as_file, unshielded
 
 FILE: Final = "catchment.csv"
 COLUMNS: Final = ("edition", "imd_decile", "age_band", "persons", "area", "source", "date")
@@ -69,9 +70,32 @@ class Catchments:
         return cls(tuple(_read(edition, some) for edition, some in rows.items()))
 
 
+def age_set(band: str) -> tuple[str, ...]:
+    """The set of bands that a band is of: all ages, the bands of the tables, or five years; empty where of none."""
+    return next((bands for bands in _SETS if band in bands), ())
+
+
+def as_catchment_file(
+    edition: str, persons: Mapping[tuple[str, str], int], *, area: str, source: str, of: date, written: date
+) -> str:
+    """A catchment file of residents by decile and age band; a cell that is missing is nobody.
+
+    ValueError where a decile is none, or the bands are not of one set.
+    """
+    bands = age_set(next(iter(persons), ("", ""))[1])
+    if not all(decile in DECILES and band in bands for decile, band in persons):
+        raise ValueError("residents are by decile and by bands of one set")
+    rows = [
+        (edition, decile, band, persons.get((decile, band), 0), area, source, of.isoformat())
+        for decile in DECILES
+        for band in bands
+    ]
+    return as_file(COLUMNS, rows, source=source, written=written)
+
+
 def _read(edition: str, rows: list[Row]) -> Catchment:
     first = rows[0]
-    bands = next((s for s in _SETS if first.values["age_band"] in s), ())
+    bands = age_set(first.values["age_band"])
     persons: dict[tuple[str, str], int] = {}
     for row in rows:
         for column in ("area", "source", "date"):
@@ -97,8 +121,8 @@ def _read(edition: str, rows: list[Row]) -> Catchment:
         raise first.wrong("persons", "nobody lives in this catchment")
     return Catchment(
         edition,
-        first.text("area"),
-        first.text("source"),
+        unshielded(first.text("area")),
+        unshielded(first.text("source")),
         day(first, "date"),
         {int(d): sum(persons[d, band] for band in bands) for d in DECILES},
         {} if bands == (ALL_AGES,) else _by_age(persons, bands),

@@ -89,10 +89,14 @@ def _names_in(folder: Path) -> frozenset[str]:
 
 
 class RuleFolder:
-    """The rules that this version ships; a file of the same name in `local` stands in the place of a shipped one."""
+    """The rules that this version ships; a file of the same name in `local` stands in the place of a shipped one.
 
-    def __init__(self, local: Path | None = None) -> None:
+    `instead` names single files to be read in the place of both, wherever they are and whatever they are called.
+    """
+
+    def __init__(self, local: Path | None = None, *, instead: Mapping[str, Path] | None = None) -> None:
         self._local = local
+        self._instead = dict(instead or {})
         self.files: list[RuleFile] = []
         self._own = _names_in(local) if local is not None else frozenset()
 
@@ -112,6 +116,7 @@ class RuleFolder:
     def rows(self, name: str, columns: Collection[str]) -> list[Row]:
         """The lines of a CSV below its head of `# key: value` comments; exactly these columns."""
         text, local = self._read(name)
+        name = str(self._instead.get(name, name))  # what errors call it
         lines = text.splitlines()
         # A spreadsheet puts quotes and trailing commas around comments, and leaves rows of nothing but commas.
         comments = [line.rstrip(",").strip('"') for line in lines if line.lstrip('"').startswith("#")]
@@ -133,6 +138,8 @@ class RuleFolder:
 
     def _read(self, name: str) -> tuple[str, bool]:
         try:
+            if name in self._instead:
+                return self._instead[name].read_text("utf-8-sig"), True
             if self._local is not None and name in self._own:
                 return (self._local / name).read_text("utf-8-sig"), True  # spreadsheets write a byte-order mark
             return resources.files("app.context").joinpath("rules", name).read_text("utf-8"), False

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Final
 
 from app.context.files import Row, RuleFolder
+from app.context.written import unshielded
 
 FILE: Final = "good_practice.csv"
 COLUMNS: Final = ("specialty", "title", "what", "who_to_ask", "outcome", "date", "organisation")
@@ -80,5 +81,5 @@ def _read(row: Row) -> Initiative:
             raise row.wrong(column, f"is longer than {most} characters")
         if _UNSEEN.search(text.replace("\r\n", "\n")):
             raise row.wrong(column, "holds a sign that cannot be seen")
-    texts = {column: row.text(column).replace("\r\n", "\n") for column in _LONGEST}
+    texts = {column: unshielded(row.text(column)).replace("\r\n", "\n") for column in _LONGEST}
     return Initiative(specialty=specialty, date=day(row, "date"), **texts)

@@ -95,7 +95,7 @@ class _Reader:
                     self._found[figure] += n
 
     def _families(self, month: str, unit: str, band: str, outcome: str) -> list[Figure | None]:
-        """What one contact of a kind is counted in; always as many, None for what it is not counted in."""
+        """What one contact of a kind is counted in; as many in all of a span, None for what it is not counted in."""
         families: list[Figure | None] = list(tables.month_figures(month, unit, band, outcome))
         quarter = quarter_name(month)
         if quarter in self._span.quarters:
@@ -103,16 +103,15 @@ class _Reader:
             families += [
                 dna,
                 denominator,
-                *_complements("quarter", quarter, unit, tables.core20_of(band), dna, denominator),
+                *_complements(
+                    Figure("hidden_quarter", quarter, unit, core20=tables.core20_of(band)), band, dna, denominator
+                ),
             ]
-        else:
-            families += [None] * 4
         if self._span.year:
-            decile, dna, denominator = tables.year_figures(self._span.year, unit, band, outcome)
-            rest = _complements("year", self._span.year, unit, tables.quintile_of(band), dna, denominator)
-            families += [decile, dna, denominator, *rest]
-        else:
-            families += [None] * 5
+            decile, dna, denominator, cancelled = tables.year_figures(self._span.year, unit, band, outcome)
+            hidden = Figure("hidden_year", self._span.year, unit, imd_quintile=tables.quintile_of(band))
+            families += [decile, dna, denominator, cancelled, *_complements(hidden, band, dna, denominator)]
+            families += _with_cancelled(hidden, band, denominator, cancelled)
         return families
 
     def completeness(self) -> None:
@@ -194,7 +193,7 @@ class _Reader:
         atoms = np.array([[self._slot(f) for f in self._families(*kind)] for kind in kinds], np.int64)
         choices, choosing = self._choices(kinds)
         truth = np.array([self._found[f] for f in self._slots], np.int64)
-        structure = Structure(truth, atoms.reshape(len(kinds), 11), counts, choosing, choices, self._floors)
+        structure = Structure(truth, atoms, counts, choosing, choices, self._floors)
         return Figures({f: self._found[f] for f in self._grids}, structure, list(self._slots))
 
     def _kinds(self) -> tuple[list[tuple[str, str, str, str]], np.ndarray[Any, np.dtype[np.int64]]]:
@@ -327,12 +326,22 @@ def _under_18(year: str, quintile: str) -> Figure:
 
 
 def _complements(
-    table: str, period: str, unit: str, part: str, dna: Figure | None, denominator: Figure | None
+    hidden: Figure, band: str, dna: Figure | None, denominator: Figure | None
 ) -> tuple[Figure | None, Figure | None]:
     """What a reader gets by subtraction: attended, and neither attended nor missed."""
-    if part == NO_DECILE:
+    if band == NO_DECILE:
         return None, None
-    base = Figure(f"hidden_{table}", period, unit, core20=part)
     if denominator is None:
-        return None, base._replace(outcome="neither")
-    return (None if dna else base._replace(outcome="attended")), None
+        return None, hidden._replace(outcome="neither")
+    return (None if dna else hidden._replace(outcome="attended")), None
+
+
+def _with_cancelled(
+    hidden: Figure, band: str, denominator: Figure | None, cancelled: Figure | None
+) -> tuple[Figure | None, Figure | None]:
+    """What a reader gets with cancellations by the provider: what they are a share of, and what is left of a fifth."""
+    if band == NO_DECILE:
+        return None, None
+    if denominator or cancelled:
+        return hidden._replace(outcome="attended_missed_or_cancelled"), None
+    return None, hidden._replace(outcome="none_of_these")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from app.counts.disclosure import Rule
-from app.counts.tables import ATTENDED_OR_NOT, CORE20_PARTS, Figure
+from app.counts.tables import ATTENDED_OR_NOT, BY_PROVIDER, CORE20_PARTS, Figure
 from app.inequality.measures import wilson
 
 
@@ -27,6 +27,9 @@ def share(figure: Figure, shown: Mapping[Figure, int | None], rule: Rule) -> Sha
         return _part(shown[figure], parts, rule, limits=True)
     if figure.table in ("specialty_dna_core20", "specialty_dna_quintile") and figure.outcome == _DNA:
         return _part(shown[figure], [shown[figure._replace(outcome=ATTENDED_OR_NOT)]], rule, limits=True)
+    if figure.table == "specialty_dna_quintile" and figure.outcome == BY_PROVIDER:
+        parts = [shown[figure], shown[figure._replace(outcome=ATTENDED_OR_NOT)]]
+        return _part(shown[figure], parts, rule, limits=True)
     if figure.table == "waiting_list":
         parts = [shown[figure._replace(category=c)] for c in ("within_18_weeks", "over_18_weeks")]
         return _part(shown[figure], parts, rule, limits=False)

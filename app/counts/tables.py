@@ -16,6 +16,7 @@ Period = Literal["month", "quarter", "year"]
 ALL_OTHER: Final = "all_other"
 ATTENDED_OR_NOT: Final = "attended_or_did_not_attend"
 _DNA, _ATTENDED = "did_not_attend", "attended"
+BY_PROVIDER: Final = "cancelled_by_provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,13 @@ TABLES: Final[Mapping[str, Table]] = {
             "specialty_dna_quintile",
             "T4",
             "year",
-            "Appointments that patients did not attend by specialty and IMD quintile (1 the most deprived)",
-            "The denominator is attended plus did not attend; cancellations and contacts without a decile are left"
-            " out. Under 16 it is 'was not brought'.",
-            "Did not attend as a share of attended plus did not attend, in whole percent with 95% Wilson limits.",
+            "Appointments that patients did not attend, and contacts that the hospital cancelled, by specialty and IMD"
+            " quintile (1 the most deprived)",
+            "The denominator of did not attend is attended plus did not attend; that of cancelled by the provider is"
+            " these and the cancelled together. Cancellations by patients and contacts without a decile are left out."
+            " Under 16 it is 'was not brought'.",
+            "Did not attend as a share of attended plus did not attend; cancelled by the provider as a share of these"
+            " two and itself; both in whole percent with 95% Wilson limits.",
         ),
         Table(
             "specialty_sex", "T5", "year", "Contacts by specialty and sex", "Contacts are counted, not people.", "None."
@@ -255,13 +259,17 @@ def quarter_figures(quarter: str, unit: str, band: str, outcome: str) -> tuple[F
     return (denominator._replace(outcome=_DNA) if outcome == _DNA else None), denominator
 
 
-def year_figures(year: str, unit: str, band: str, outcome: str) -> tuple[Figure, Figure | None, Figure | None]:
-    """Of T3, and of T4: did not attend, and its denominator."""
+def year_figures(
+    year: str, unit: str, band: str, outcome: str
+) -> tuple[Figure, Figure | None, Figure | None, Figure | None]:
+    """Of T3, and of T4: did not attend, its denominator, and cancelled by the provider."""
     decile = Figure("specialty_decile", year, unit, imd_decile=band if band in DECILES else NO_DECILE)
-    if band not in DECILES or outcome not in (_DNA, _ATTENDED):
-        return decile, None, None
-    denominator = Figure("specialty_dna_quintile", year, unit, outcome=ATTENDED_OR_NOT, imd_quintile=quintile_of(band))
-    return decile, (denominator._replace(outcome=_DNA) if outcome == _DNA else None), denominator
+    if band not in DECILES or outcome not in (_DNA, _ATTENDED, BY_PROVIDER):
+        return decile, None, None, None
+    said = Figure("specialty_dna_quintile", year, unit, outcome=outcome, imd_quintile=quintile_of(band))
+    if outcome == BY_PROVIDER:
+        return decile, None, None, said
+    return decile, (said if outcome == _DNA else None), said._replace(outcome=ATTENDED_OR_NOT), None
 
 
 def grid(table: str, period: str, units: Units, clients: Iterable[str] = (), lads: Iterable[str] = ()) -> list[Figure]:
@@ -286,7 +294,7 @@ _GRIDS: Final[Mapping[str, _Grid]] = {
     "specialty_core20": lambda b, u, *_: _with(b, u, core20=CORE20_PARTS),
     "specialty_dna_core20": lambda b, u, *_: _with(b, u, core20=CORE20_PARTS[:2], outcome=_PAIR),
     "specialty_decile": lambda b, u, *_: _with(b, u, imd_decile=(*DECILES, NO_DECILE)),
-    "specialty_dna_quintile": lambda b, u, *_: _with(b, u, imd_quintile=QUINTILES, outcome=_PAIR),
+    "specialty_dna_quintile": lambda b, u, *_: _with(b, u, imd_quintile=QUINTILES, outcome=(*_PAIR, BY_PROVIDER)),
     "specialty_sex": lambda b, u, w, *_: _with(b._replace(dimension="sex"), u, category=w.sex_grid),
     "specialty_age": lambda b, u, w, *_: _with(b._replace(dimension="age_band"), u, category=w.age_grid),
     "organisation_outcome": lambda b, _u, w, *_: _with(

@@ -4,7 +4,7 @@ With 178 specialties, limits of 95% would give about nine false alarms at every 
 99.8%. A ranking says where to ask first, and never whose fault anything is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Final, NamedTuple
@@ -32,6 +32,13 @@ CONFIDENCE: Final = 0.998
 _LIMIT: Final = 3.09  # as the funnel is drawn
 _DNA, _BY_PROVIDER = "did_not_attend", "cancelled_by_provider"
 _SIZES: Final = 12  # sizes at which the funnel is given
+_TABLES: Final[Mapping[tuple[MeasureName, str], str]] = {
+    ("missed", "quarter"): "specialty_dna_core20",
+    ("missed", "year"): "specialty_dna_quintile",
+    ("cancelled_by_provider", "year"): "specialty_dna_quintile",
+    ("over_18_weeks", "month"): "waiting_list",
+    ("over_52_weeks", "month"): "waiting_list",
+}
 _NO_DESIGN_EFFECT: Final = (
     "The same people miss appointments, or have them cancelled, again and again. How often is not configured"
     " (IMDLENS_DESIGN_EFFECT), so limits would be too narrow, and there is no ranking."
@@ -84,9 +91,8 @@ def ranking(published: Published, measure: MeasureName, period: str, options: Op
 
 
 def _table(measure: MeasureName, period: str) -> str:
-    if periods.is_month(period):
-        return "waiting_list" if MEASURES[measure].is_stock else ""
-    return "specialty_dna_core20" if "Q" in period else "specialty_dna_quintile"
+    grain = "month" if periods.is_month(period) else "quarter" if "Q" in period else "year"
+    return _TABLES.get((measure, grain), "")
 
 
 # ------------------------------------------------------------------------------------------- gaps

@@ -111,7 +111,7 @@ def source_of_pages(pages: Sequence[Publication]) -> Source | None:
     if not pages:
         return None
     return Source(
-        tuple(dict.fromkeys(f"{TABLES[page.table].number} {page.table}" for page in pages)),
+        tuple(dict.fromkeys(f"{TABLES[p.table].number} {p.table}" if p.table in TABLES else p.table for p in pages)),
         tuple(dict.fromkeys(page.period for page in pages)),
         ", ".join(dict.fromkeys(page.edition for page in pages)),
         max(page.sealed_at for page in pages),

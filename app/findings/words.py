@@ -161,6 +161,15 @@ def slope(measure: Measure, unit: Unit, period: str, ends: tuple[int, int], sii:
     return f"{said}: {found}, {when(period, measure)}."
 
 
+def core20_share(measure: Measure, unit: Unit, period: str, share: Share) -> str:
+    """The share of contacts, and what to compare it with."""
+    said = f"{in_100(share)} contacts{in_unit(unit)} with a decile came from the most deprived fifth of areas"
+    return (
+        f"{said[0].upper()}{said[1:]}, {when(period, measure)}. Compare it with other units and with the catchment,"
+        " never with 20 in 100."
+    )
+
+
 # ---------------------------------------------------------------- why there is no figure
 
 

@@ -44,6 +44,8 @@ def test_rules_wording_manifest_starter_data_and_attribution_are_inside_the_whee
         "app/reference/data/starter/starter_postcodes.csv",
         "app/reference/data/starter/starter_lsoa21.csv",
         "app/reference/data/starter/starter_lsoa11.csv",
+        "app/reference/data/population/census2021_by_iod2025_decile_lad24.csv",
+        "app/reference/data/population/census2021_by_iod2025_decile_icb24.csv",
     }
     assert {"imdlens = app.cli:main", "imdlens-spark = app.cli_spark:main"} <= set(scripts.splitlines())
     assert not [n for n in names if n.startswith(("tests/", "tests_spark/", "docs/", "examples/", "benchmarks/"))]

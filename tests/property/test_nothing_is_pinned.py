@@ -7,7 +7,7 @@ import pytest
 
 from app.counts import seal as sealing
 from tests.attacker import WEIGHTS, Attack, Verdict, published_rows
-from tests.counts_stores import Plain, Plan, draw_plan, opened_store, seal_all, sharp_plan
+from tests.counts_stores import OUTCOMES, Plain, Plan, draw_plan, opened_store, seal_all, sharp_plan
 
 MONTHS = ["2024-12", "2025-01", "2025-02", "2025-03"]
 CHILD = Plain(
@@ -47,6 +47,10 @@ def welsh(contact: Plain) -> Plain:
     return contact._replace(decile=None, reason="not_in_england", lad="W06000015")
 
 
+def of_x04(outcome: str, month: str) -> Plain:
+    return ADULT._replace(month=month, specialty="211", unit="X04", decile=3, outcome=outcome)
+
+
 # Each is a store in which tables that seem to have little to do with each other pin a count together.
 CASES = {
     "children's emergencies bound the contacts of their fifth": every_month(CHILD, 7),
@@ -75,6 +79,13 @@ CASES = {
         *every_month(ADULT, 12, MONTHS[-1:]),
         *every_month(welsh(ADULT), 7, MONTHS[-1:]),
         *every_month(welsh(ADULT)._replace(lad="W06000018"), 7, MONTHS[-1:]),
+    ],
+    "what a clinic cancelled, kept or missed in a year leaves one contact of a fifth": [
+        *(of_x04("attended", month) for month in MONTHS for _ in range(2)),
+        *(of_x04("cancelled_by_provider", month) for month in MONTHS for _ in range(2)),
+        of_x04("admitted", MONTHS[0]),
+        *(of_x04(o, m)._replace(decile=9) for m in MONTHS for o in OUTCOMES for _ in range(9)),
+        *(ADULT._replace(month=m, decile=3, outcome=o) for m in MONTHS for o in OUTCOMES for _ in range(9)),
     ],
     "two contacts in a year": [ADULT._replace(month=MONTHS[0]), CHILD._replace(month=MONTHS[0])],
 }

@@ -19,6 +19,7 @@ from tests.counts_stores import Plain, PlainWait, Plan, broad, draw_plan, five_y
 
 YEAR = "2024-25"
 DENOMINATOR = "attended_or_did_not_attend"
+CANCELLED = "cancelled_by_provider"
 DIMENSIONS = (
     "contact_type", "outcome", "imd_decile", "imd_quintile", "core20", "dimension", "category", "client",
 )  # fmt: skip
@@ -47,6 +48,8 @@ def counted_in(c: Plain) -> Iterator[Key]:
         for outcome in {DENOMINATOR, c.outcome} - {"attended"}:
             yield key("specialty_dna_core20", quarter, c.unit, core20=core20, outcome=outcome)
             yield key("specialty_dna_quintile", YEAR, c.unit, imd_quintile=fifth, outcome=outcome)
+    if c.decile and c.outcome == CANCELLED:
+        yield key("specialty_dna_quintile", YEAR, c.unit, imd_quintile=fifth, outcome=CANCELLED)
     yield key("specialty_decile", YEAR, c.unit, imd_decile=str(c.decile or "no_decile"))
     yield key("specialty_sex", YEAR, c.unit, dimension="sex", category=c.sex)
     yield key("specialty_age", YEAR, c.unit, dimension="age_band", category=broad(c.age))
@@ -103,7 +106,7 @@ def rows_of_a_year(plan: Plan) -> set[Key]:
     words, units = vocabulary(), plan.units
     deciles = [*map(str, range(1, 11)), "no_decile"]
     found = {key("specialty_decile", YEAR, u, imd_decile=d) for u, d in product(units, deciles)}
-    for u, q, o in product(units, FIFTHS[:5], (DENOMINATOR, "did_not_attend")):
+    for u, q, o in product(units, FIFTHS[:5], (DENOMINATOR, "did_not_attend", CANCELLED)):
         found.add(key("specialty_dna_quintile", YEAR, u, imd_quintile=q, outcome=o))
     for u, s in product(units, (*words.sexes, "absent")):
         found.add(key("specialty_sex", YEAR, u, dimension="sex", category=s))
@@ -166,6 +169,8 @@ def share_of(where: Key, published: Mapping[Key, Mapping[str, Any]]) -> tuple[in
         wholes = [key(table, period, unit, core20=c) for c in ("true", "false")]
     elif table in ("specialty_dna_core20", "specialty_dna_quintile") and of["outcome"] == "did_not_attend":
         wholes = [key(table, period, unit, **(of | {"outcome": DENOMINATOR}))]
+    elif table == "specialty_dna_quintile" and of["outcome"] == CANCELLED:
+        wholes = [key(table, period, unit, **(of | {"outcome": o})) for o in (DENOMINATOR, CANCELLED)]
     elif table == "waiting_list":
         wholes = [key(table, period, unit, **(of | {"category": c})) for c in ("within_18_weeks", "over_18_weeks")]
         limits = False

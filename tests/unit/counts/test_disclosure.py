@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from app.counts.disclosure import Audit, Choice, Rule, Structure, audit, may_suppress_up_to
 from app.counts.shares import Share, share
-from app.counts.tables import ATTENDED_OR_NOT, Figure
+from app.counts.tables import ATTENDED_OR_NOT, BY_PROVIDER, Figure
 from app.settings import Settings
 
 # NHS England, HES and ECDS publications since September 2018: below England 1 to 7 are `*`, all other counts are
@@ -110,6 +110,26 @@ def test_a_share_of_a_sum_needs_all_its_published_parts(count: int) -> None:
     assert (said == Share()) == (count <= 7)
     if count > 7:
         assert said.value == round(20_000 / (200 + (shown[parts[1]] or 0)))
+
+
+@pytest.mark.parametrize(
+    ("cancelled", "kept_or_missed", "shown"),
+    [
+        (20, 180, Share(10, 7, 15)),
+        (0, 100, Share(0, 0, 4)),
+        (100, 0, Share(100, 96, 100)),
+        (45, 50, Share()),  # a denominator under 100
+        (None, 200, Share()),
+        (20, None, Share()),
+    ],
+)
+def test_what_the_hospital_cancelled_is_a_share_of_itself_and_of_what_was_kept_or_missed(
+    cancelled: int | None, kept_or_missed: int | None, shown: Share
+) -> None:
+    whole = Figure("specialty_dna_quintile", "2024-25", "110", outcome=ATTENDED_OR_NOT, imd_quintile="1")
+    part = whole._replace(outcome=BY_PROVIDER)
+    assert share(part, {part: cancelled, whole: kept_or_missed}, Rule()) == shown
+    assert share(whole, {part: cancelled, whole: kept_or_missed}, Rule()) == Share()
 
 
 # -------------------------------------------------------------------------------- all worlds, written out

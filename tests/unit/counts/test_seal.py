@@ -265,17 +265,21 @@ def test_a_table_says_how_many_of_its_figures_are_withheld(
 def test_what_a_reader_gets_by_subtraction_is_protected_like_what_is_shown(
     sqlite: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, protected = figures_read(monkeypatch), set[str]()
+    read, protected = figures_read(monkeypatch), set[tuple[str, str]]()
 
     def audited(structure: Structure, targets: list[int], *_: object) -> set[int]:
         assert all(1 <= structure.truth[target] <= 7 for target in targets)
-        protected.update(read[-1].slots[target].table for target in targets)
+        figures = [read[-1].slots[target] for target in targets]
+        protected.update((f.table, f.outcome if f.table.startswith("hidden") else "") for f in figures)
         return set()
 
     monkeypatch.setattr(sealing, "audit", audited)
     fill(sqlite, YEAR[-1:], contacts=60)
     seal(sqlite, YEAR[-1], PUBLISHER)
-    assert {"hidden_quarter", "hidden_year", "specialty_core20", "specialty_decile"} <= protected
+    assert {("specialty_core20", ""), ("specialty_decile", "")} <= protected
+    of_year = ("attended", "neither", "attended_missed_or_cancelled", "none_of_these")
+    assert {("hidden_year", outcome) for outcome in of_year} <= protected
+    assert {("hidden_quarter", outcome) for outcome in of_year[:2]} <= protected
 
 
 def test_an_edition_holds_for_a_financial_year_and_its_change_is_a_labelled_break(sqlite: Engine) -> None:
