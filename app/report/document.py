@@ -13,7 +13,7 @@ from app.pages.charts import Cell, Chart, Column
 NOT_SHOWN: Final = "–"
 """What stands where there is no value and nothing is hidden."""
 
-MARKS: Final = {"*": "*", "w": "w", "absent": "not published"}
+MARKS: Final = {"*": "*", "w": "w", "absent": "not published", "few": "too few", "none": NOT_SHOWN}
 """How a mark is shown instead of a number."""
 
 
@@ -136,11 +136,12 @@ class Document:
 
 def table_of(chart: Chart) -> TableBlock:
     """The table beneath a chart; a hidden value is told by its mark."""
+    columns = chart.shown_columns
     rows = tuple(
-        tuple(_cell(row.get(column.key), str(row.get("mark") or ""), column) for column in chart.columns)
+        tuple(_cell(row.get(column.key), str(row.get("mark") or ""), column) for column in columns)
         for row in chart.rows
     )
-    return TableBlock(chart.title, chart.columns, rows, chart.source, chart.notes)
+    return TableBlock(chart.title, columns, rows, chart.source, chart.notes)
 
 
 def _cell(value: Cell, mark: str, column: Column) -> Cell:
