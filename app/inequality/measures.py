@@ -42,8 +42,8 @@ def proportion(events: float, total: float, confidence: float = 0.95, design_eff
     effective = _effective(design_effect)
     lower, upper = wilson(events * effective, total * effective, confidence)
     value = events / total
-    # No events, or nothing but events: rounding alone moves the limit off the value.
-    return Estimate(value, max(0.0, min(lower, value)), min(1.0, max(upper, value)))
+    # Of nothing but events the upper limit is 1, but for rounding.
+    return Estimate(value, lower, min(1.0, max(upper, value)))
 
 
 def byar(events: float, confidence: float = 0.95) -> tuple[float, float]:
@@ -223,11 +223,12 @@ def slope_index(
     weight a. SII is the line at b = 1 less the line at 0, RII the one over the other (Low and Low 2004; OHID technical
     guidance). `scale` is where y is fitted: `linear`; `log` for rates; `logit` for proportions, back-transformed.
 
-    `limits` are the values' own, at `confidence`; without them the indices have none (`nan`). Errors of quantiles are
-    independent: SE = (upper - lower)/(2z) on the scale of the fit, and the ends of the line are sums of y, so that the
-    variance of SII, and of ln RII, is the sum of (derivative x SE)^2. For SII on the linear scale, and RII on the log
-    one, that is exact; elsewhere it is the delta method (Oehlert 1992), which unlike the limits of the slope alone
-    knows that the line's level is uncertain as well. They say nothing about the line being no straight one.
+    `limits` are the values' own, at `confidence`, and bring a design effect with them; without them the indices have
+    none (`nan`). Errors of quantiles are independent: SE = (upper - lower)/(2z) on the scale of the fit, and the ends
+    of the line are sums of y, so that the variance of SII, and of ln RII, is the sum of (derivative x SE)^2. For SII on
+    the linear scale, and RII on the log one, that is exact; elsewhere it is the delta method (Oehlert 1992), which
+    unlike the limits of the slope alone knows that the line's level is uncertain as well. The limits take the line to
+    be straight.
 
     ValueError for fewer than three quantiles, numbers of values, populations and limits that differ, a quantile
     without population, a value outside what the scale holds, and limits that are none.
@@ -265,9 +266,11 @@ def slope_index(
         off_sii = z * sqrt(sum(((at_least * e - at_most * b) * se) ** 2 for b, e, se in ends))
         if isfinite(ratio):
             off_ratio = z * sqrt(sum(((at_least / least * e - at_most / most * b) * se) ** 2 for b, e, se in ends))
+    # An end of the line that may well be 0 says nothing of the ratio, without an upper bound to that.
+    spread_of_ratio = inf if off_ratio > _MOST_EXPONENT else exp(off_ratio)
     return SlopeIndex(
         Estimate(sii, sii - off_sii, sii + off_sii),
-        Estimate(ratio, ratio * exp(-off_ratio), ratio * exp(off_ratio)),
+        Estimate(ratio, ratio / spread_of_ratio, ratio * spread_of_ratio),
         intercept,
         tuple(on.back(intercept + slope * b) for b in middle),
         most,
@@ -458,6 +461,7 @@ def _gamma_parts(shape: float, log_x: float) -> tuple[float, float]:
     return 1 - front * fraction, front * fraction
 
 
+_MOST_EXPONENT: Final = 700  # past which exp overflows
 _FUNNEL_Z: Final = {0.95: 1.96, 0.998: 3.09}
 _LEAST_EVENTS: Final = 10  # under which OHID uses exact limits, and gives no directly standardised rate
 
