@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable
 from typing import Final
 
-from app.context.book.practice import COLUMNS, Initiative, Practice
+from app.context.practice import COLUMNS, Initiative, Practice
 from app.context.targets import Target
 from app.counts import periods
 from app.counts.vocabulary import vocabulary
@@ -100,8 +100,10 @@ def screen(context: Context, frame: Frame, specialty: str) -> Screen:
             "empty",
             "The bank is empty",
             (
-                "Whoever did something about an inequality can tell others here: what it was, whom"
-                " to ask, what came of it.",
+                (
+                    "Whoever did something about an inequality can tell others here: what it was, whom"
+                    " to ask, what came of it."
+                ),
             ),
             items=(
                 "Put good_practice.csv into the folder IMDLENS_LOCAL_DIR, with the columns " + ", ".join(COLUMNS) + ".",

@@ -176,8 +176,10 @@ def waiting(frame: Frame, found: Overview) -> Section:
             "Who waits long",
             ("No waiting list is published of this quarter.",),
             items=(
-                "To have it here, load the list of each month's end before the month is sealed:"
-                " imdlens counts waiting-list",
+                (
+                    "To have it here, load the list of each month's end before the month is sealed:"
+                    " imdlens counts waiting-list"
+                ),
             ),
         )
     facts = [fact for each in (waits.over_18, waits.over_52) for fact in _pair(each)]
@@ -291,8 +293,10 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
             "method",
             "Limits and method",
             items=(
-                "Shares have 95% Wilson limits, gaps Newcombe's, ratios log limits, slopes weighted"
-                " least squares on logits.",
+                (
+                    "Shares have 95% Wilson limits, gaps Newcombe's, ratios log limits, slopes weighted"
+                    " least squares on logits."
+                ),
                 "Contacts are counted, not people: where people come often, limits are too narrow.",
                 "Everything is worked out from published counts, each rounded to the nearest 5.",
                 "Contacts without a decile are in no share.",
