@@ -268,11 +268,12 @@ def _said(
     if share.percent is None or reference is None or ratio is None:
         return ""
     contacts = "first contacts" if found.are_first else "contacts"
+    times = "about the same share" if ratio.value == 1 else f"{ratio.value} times the share"
     other = against.format(name=reference.name, percent=reference.share.value)
     return (
         f"In {periods.in_words(found.year)}, {words.in_100(share)} {contacts}{words.in_unit(unit)} were with people"
-        f" from the most deprived fifth of areas; {other}. That is {ratio.value} times the share (95% limits"
-        f" {ratio.lower} to {ratio.upper}). {_NOT_YET_FAIR}"
+        f" from the most deprived fifth of areas; {other}. That is {times} (95% limits {ratio.lower} to"
+        f" {ratio.upper} times). {_NOT_YET_FAIR}"
     )
 
 

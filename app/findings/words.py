@@ -257,13 +257,16 @@ def trend(
     of: str,
     mean: int | None,
     limits: tuple[int, int] | None,
+    cause: tuple[str, str] | None,
     run: int,
-    rule: str,
     shown: int,
     times: tuple[str, str],
     least: int,
 ) -> str:
-    """The verdict in words. `run` points up to the last one follow `rule`; `shown` are there since the last break."""
+    """The verdict in words.
+
+    `cause` is a rule and its direction, which the last `run` points follow; `shown` are there since the last break.
+    """
     what = "The gap" if of == "gap" else "The share"
     one, several = times
     if verdict == "too_few":
@@ -279,21 +282,22 @@ def trend(
         "worsening": "has widened" if of == "gap" else "has risen",
         "changed": "has changed",
     }[verdict]
-    return f"{what} {said}: {_evidence(rule, run, times, around)}. The chart does not say why."
+    evidence = _evidence(*cause, run, times, around) if cause else ""
+    return f"{what} {said}: {evidence}. The chart does not say why."
 
 
 def _mean_points(mean: int) -> str:
     return f"{signed(mean)} point{'' if abs(mean) == 1 else 's'}"
 
 
-def _evidence(rule: str, run: int, times: tuple[str, str], around: str) -> str:
+def _evidence(rule: str, direction: str, run: int, times: tuple[str, str], around: str) -> str:
     one, several = times
-    mean = around.removeprefix("around ")
+    is_high, mean = direction == "high", around.removeprefix("around ")
     return {
-        "outside_limits": f"the last {one} is outside the limits that it had kept to",
-        "shift": f"the last {run} {several} are on one side of their mean of {mean}",
-        "trend": f"the last {run} {several} go in one direction without a turn",
-        "near_limit": f"at least 2 of the last 3 {several} are near a limit",
+        "outside_limits": f"the last {one} is {'above the upper' if is_high else 'below the lower'} limit",
+        "shift": f"the last {run} {several} are {'above' if is_high else 'below'} the mean of {mean}",
+        "trend": f"the last {run} {several} {'rose' if is_high else 'fell'} each time",
+        "near_limit": f"at least 2 of the last 3 {several} are near the {'upper' if is_high else 'lower'} limit",
     }[rule]
 
 
