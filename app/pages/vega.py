@@ -40,6 +40,7 @@ _FONT: Final = "Arial, sans-serif"
 _TALLEST: Final = 420  # px between two watermarks
 
 
+_HALO: Final[Spec] = {"stroke": "#ffffff", "strokeWidth": 4, "strokeJoin": "round"}
 _DASHES: Final[Mapping[str, Spec]] = {"solid": {}, "dashed": {"strokeDash": [6, 4]}}
 
 
@@ -228,15 +229,18 @@ class _Page:
         drawn |= {"lineHeight": (size or self.fonts[0]) + 3} | mark
         found = list(rows)
         if has_halo:
-            self.add({**drawn, "stroke": "#ffffff", "strokeWidth": 4, "strokeJoin": "round"}, found)
+            self.add({**drawn, **_HALO}, found)
         self.add(drawn, found)
 
-    def note(self, text: str | Sequence[str], x: float, y: float, **mark: Any) -> None:
+    def note(self, text: str | Sequence[str], x: float, y: float, *, has_halo: bool = False, **mark: Any) -> None:
         """One text at pixels of the plot, in the type of axes."""
         drawn = {"type": "text", "align": "left", "baseline": "middle", "fontSize": self.fonts[1], "fill": INK}
         encoding = {"x": {"value": x}, "y": {"value": y}, "text": {"field": "text"}}
         lines = text if isinstance(text, str) else list(text)
         drawn |= {"lineHeight": self.fonts[1] + 4} | mark
+        if has_halo:
+            around = {**drawn, **_HALO}
+            self.layers.append({"data": {"values": [{"text": lines}]}, "mark": around, "encoding": encoding})
         self.layers.append({"data": {"values": [{"text": lines}]}, "mark": drawn, "encoding": encoding})
 
     def line(self, x: float, y: float, x2: float, y2: float, **mark: Any) -> None:
@@ -245,9 +249,9 @@ class _Page:
         encoding = {"x": {"value": x}, "y": {"value": y}, "x2": {"value": x2}, "y2": {"value": y2}}
         self.layers.append({"data": {"values": [{}]}, "mark": drawn, "encoding": encoding})
 
-    def whiskers(self, rows: Sequence[Spec], *, is_across: bool) -> None:
-        """Limits as thin lines with caps, with white around them where they cross a bar."""
-        for width, colour in ((3.5, "#ffffff"), (1.25, INK)):
+    def whiskers(self, rows: Sequence[Spec], *, is_across: bool, has_halo: bool = True) -> None:
+        """Limits as thin lines with caps, with white around them where they may cross a bar or a line."""
+        for width, colour in ((3.5, "#ffffff"), (1.25, INK))[0 if has_halo else 1 :]:
             mark = {"type": "rule", "stroke": colour, "strokeWidth": width}
             self.add(mark, rows)
             cap = {"type": "tick", "thickness": width, "size": 8 if width < 2 else 10, "fill": colour}
@@ -334,7 +338,7 @@ class _Page:
         size = min(self.plot / 7, self.height / times / 1.4, 64)
         for i in range(times):
             y = self.height * (i + 0.5) / times
-            look = {"angle": -20 if size > 30 else 0, "fontSize": size, "fontWeight": "bold", "fill": "#e3e8ec"}
+            look: Spec = {"angle": -20 if size > 30 else 0, "fontSize": size, "fontWeight": "bold", "fill": "#e3e8ec"}
             self.note("SYNTHETIC", self.plot / 2, y, align="center", **look)
 
 
@@ -380,7 +384,12 @@ def _bars(page: _Page) -> None:
     page.right = shown + 24
     page.x = (scale[0], scale[-1])
     page.x_axis = _axis(scale, domain=False)
-    above, thick, gap = (20, 18, 10) if page.is_narrow else (0, 22, 10)
+    room = page.width - 32 if page.is_narrow else page.left - 24
+    allowed = 2 if page.is_narrow else 3
+    most_lines = max(len(wrapped(_text(row, "group"), size, room, allowed)) for row in rows)
+    above, thick, gap = 0, 22, max(10, most_lines * (size + 3) - 14)
+    if page.is_narrow:
+        above, thick, gap = 4 + most_lines * (size + 3), 18, 10
     blocks: list[tuple[float, float]] = []
     heads, names, strong, bars, lines, values, hidden = _lists(7)
     y = 6.0
@@ -392,10 +401,12 @@ def _bars(page: _Page) -> None:
         for row in (row for row in rows if _text(row, "series") == one):
             y += above
             middle = y + thick / 2
-            room = page.width - 32 if page.is_narrow else page.left - 24
-            name = wrapped(_text(row, "group"), size, room, 1 if page.is_narrow else 2)
-            at = {"x": page.x[0], "y": y - above / 2 if page.is_narrow else middle - (len(name) - 1) * (size + 1) / 2}
+            name = wrapped(_text(row, "group"), size, room, most_lines)
+            at = {"x": page.x[0], "y": y - 10 if page.is_narrow else middle}
+            at["y"] -= (len(name) - 1) * (size + 3) / (1 if page.is_narrow else 2)
             (strong if _text(row, "is_subject") == "yes" else names).append({**at, "text": name})
+            if page.is_narrow:  # a line all the way down would cross the names
+                blocks.append((y + 2, y + thick + 2))
             value, lower, upper = (_number(row, key) for key in ("value", "lower", "upper"))
             if value is None:
                 hidden.append({"x": 0, "y": middle, "text": _mark(row)})
@@ -407,7 +418,8 @@ def _bars(page: _Page) -> None:
                 end = max(value, upper or 0, 0) if has_limits else max(value, 0)
                 values.append({"x": end, "y": middle, "text": _said(value)})
             y += thick + gap
-        blocks.append((start, y - gap / 2))
+        if not page.is_narrow:
+            blocks.append((start, y - gap / 2))
         y += 6
     page.height = y
     page.bottom = 36
@@ -444,6 +456,7 @@ def _compare(page: _Page) -> None:
 def _trend(page: _Page) -> None:
     rows = page.chart.rows
     scale = ticks(min(0, _lowest(rows, "value", "lower")), max(1, _highest(rows, "value", "upper")))
+    page.top += 8
     page.height = 220 if page.is_narrow else 280
     page.y, page.x = (scale[0], scale[-1]), (-0.5, len(rows) - 0.5)
     page.left = 12 + max(pixels(_said(tick), page.fonts[1]) for tick in scale) + 8
@@ -548,7 +561,9 @@ def _spoken(page: _Page, points: Sequence[Spec]) -> None:
     """Values beside the points that matter: those flagged, and the last."""
     if not points:
         return
-    chosen = [p for p in points if p["flag"]] if len(points) > 1 else []
+    said = [(p["x"] + 1, p["y"], p["flag"]) for p in points]
+    # Of neighbours that say the same, the first is enough.
+    chosen = [p for p in points if p["flag"] and (p["x"], p["y"], p["flag"]) not in said]
     chosen = [*chosen, points[-1]] if points[-1] not in chosen else chosen
     by_place = {point["x"]: point["y"] for point in points}
     above, below = _lists(2)
@@ -600,7 +615,7 @@ def _ranking(page: _Page) -> None:
     page.add({"type": "rule", "stroke": FAINT}, leads)
     page.line(page.px(0), 0, page.px(0), page.height, stroke=INK)
     _compare(page)
-    page.whiskers(lines, is_across=True)
+    page.whiskers(lines, is_across=True, has_halo=False)
     look = {"type": "point", "filled": True, "opacity": 1, "stroke": "#ffffff", "strokeWidth": 1}
     page.add({**look, "size": 70, "shape": "circle", "color": OTHER}, dots[False])
     page.add({**look, "size": 130, "shape": "diamond", "color": BLUE}, dots[True])
@@ -634,6 +649,7 @@ def _funnel(page: _Page) -> None:
         max(1, _highest(rows, "value"), _highest(limits, *edges)),
     )
     sizes = ticks(0, max(1, _highest(rows, "size"), _highest(limits, "size")), 4 if page.is_narrow else 6)
+    page.top += 8
     page.height = 300 if page.is_narrow else 380
     page.left = 12 + max(pixels(_said(tick), page.fonts[1]) for tick in scale) + 8
     page.right = pixels(_said(sizes[-1]), page.fonts[1]) / 2 + 14
@@ -644,8 +660,6 @@ def _funnel(page: _Page) -> None:
     if page.chart.centre is not None:
         y = page.py(page.chart.centre)
         page.line(0, y, page.plot, y, stroke=INK, strokeDash=[2, 2])
-        label = page.chart.centre_label or _said(page.chart.centre)
-        page.note(_cut(label, page.fonts[1], page.plot), page.plot, y - 10, align="right", fill=QUIET)
     drawn: dict[str, list[Spec]] = {
         key: [
             {"x": s, "y": v}
@@ -658,6 +672,10 @@ def _funnel(page: _Page) -> None:
         dash = {} if key.endswith("998") else {"strokeDash": [6, 4]}
         mark = {"type": "line", "stroke": QUIET, "strokeWidth": 1.25, "interpolate": "basis", **dash}
         page.add(mark, sorted(curve, key=lambda at: at["x"]))
+    if page.chart.centre is not None:
+        y = page.py(page.chart.centre)
+        label = page.chart.centre_label or _said(page.chart.centre)
+        page.note(_cut(label, page.fonts[1], page.plot), page.plot, y - 10, align="right", fill=QUIET, has_halo=True)
     look = {"type": "point", "opacity": 1}
     places = [(row, {"x": _number(row, "size"), "y": _number(row, "value")}) for row in rows]
     quiet = [at for row, at in places if _text(row, "stands_out") != "yes"]
@@ -691,7 +709,7 @@ def _named_points(page: _Page, named: Sequence[tuple[str, Spec]], dots: Sequence
             inside = box[0] >= 0 and box[2] <= page.plot and box[1] >= -10 and box[3] <= page.height
             if inside and not any(_meet(box, other) for other in taken):
                 first = middle - (len(lines) - 1) * (size + 4) / 2
-                page.note(lines, round(left, 2), round(first, 2), fontWeight="bold")
+                page.note(lines, round(left, 2), round(first, 2), fontWeight="bold", has_halo=True)
                 taken.append(box)
                 break
 
@@ -706,6 +724,7 @@ def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
 def _slope(page: _Page) -> None:
     rows = page.chart.rows
     scale = ticks(min(0, _lowest(rows, "value", "lower", "fitted")), max(1, _highest(rows, "value", "upper", "fitted")))
+    page.top += 8
     page.height = 230 if page.is_narrow else 300
     page.left = 12 + max(pixels(_said(tick), page.fonts[1]) for tick in scale) + 8
     page.right = 16
