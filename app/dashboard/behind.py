@@ -101,7 +101,10 @@ def inclusion(context: Context, frame: Frame) -> Screen:
         rows = tuple((_label(category), count(part)) for category, part in parts)
         if rows:
             grid = Grid(
-                f"Contacts by what the record says, {in_words(year)}", (heading, "Contacts"), rows, frozenset({1})
+                f"{heading}: contacts by what the record says, {in_words(year)}",
+                (heading, "Contacts"),
+                rows,
+                frozenset({1}),
             )
             sections.append(Section(name, heading, grid=grid, quiet=source_words(found.source)))
     sections.append(

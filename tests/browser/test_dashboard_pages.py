@@ -70,7 +70,7 @@ def test_every_page_is_for_everyone_at_every_width_and_asks_nobody_else(page: Pa
             assert not found.response["violations"], found.generate_report()
     assert watch.asked == {urlsplit(service).netloc}
     assert not watch.complaints
-    expect(page.get_by_role("note")).to_contain_text("Synthetic data, invented for demonstration.")
+    expect(page.get_by_role("complementary")).to_contain_text("Synthetic data, invented for demonstration.")
 
 
 def test_open_tables_are_for_everyone_too(page: Page, service: str) -> None:
@@ -166,7 +166,7 @@ def test_a_specialty_prints_whole_without_navigation_and_with_its_tables(page: P
     try:
         expect(page.get_by_role("navigation", name="Dashboard")).to_be_hidden()
         expect(page.get_by_role("navigation", name="Period")).to_be_hidden()
-        expect(page.get_by_role("note")).to_be_visible()
+        expect(page.get_by_role("complementary")).to_be_visible()
         assert overflow(page) == 0
         table = page.locator("#chart-missed-by-fifth table")
         assert table.evaluate("e => e.getBoundingClientRect().height") > 50
