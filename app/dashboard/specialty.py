@@ -160,7 +160,7 @@ def missed(frame: Frame, found: Overview) -> Section:
         )
     both = (found.missed, found.cancelled)
     drawn = []
-    if any(share.percent or share.mark in ("*", "w") for one in both for share in one.shares):
+    if any(share.percent for one in both for share in one.shares):
         drawn.append(exhibits.missed_by_fifth(*both))
     else:
         said += dict.fromkeys(one.sentence for one in both)
