@@ -223,3 +223,20 @@ def test_while_the_store_cannot_be_read_the_doors_say_so(starter: Path, tmp_path
         with opened(database_url(settings)) as engine, writing(engine) as connection:
             connection.exec_driver_sql("DROP TABLE publication")
         assert client.get("/v1/inequality").status_code == client.get("/v1/trend").status_code == 503
+
+
+def test_what_a_deployment_decides_reaches_its_answers(settings: Settings, door: TestClient) -> None:
+    other = settings.model_copy(update={"design_effect": 4.0, "unknown_limit": 100, "least_denominator": 100_000})
+    with calling(other, "breakdowns") as client:
+        assert ask(client)["refusal"]["code"] == "too_few"
+        assert "at least 100,000" in ask(client)["sentence"]
+        assert "design effect" in ask(client)["notes"][0]
+    wide = settings.model_copy(update={"design_effect": 4.0, "unknown_limit": 100})
+    with calling(wide, "breakdowns") as client:
+        widened, plain = ask(client), ask(door)
+        assert widened["absolute"]["value"] == plain["absolute"]["value"]
+        assert widened["absolute"]["upper"] > plain["absolute"]["upper"]
+        assert ask(client, by="specialty")["design_effect"] == 4.0
+        assert ask(door, by="specialty")["refusal"]["code"] == "no_design_effect"
+        assert "mind what is missing" in plain["notes"][-1]
+        assert "mind what is missing" not in widened["notes"][-1]

@@ -60,12 +60,24 @@ def test_where_no_gap_is_certain_that_is_said() -> None:
 def test_where_nothing_can_be_worked_out_the_reason_is_said() -> None:
     found = overview(Plain().missed(Q, "340", ("*", 1000), (240, 3000)).published(), "340", options=OPTIONS)
     assert found.behind is None
-    assert found.headline.startswith(
-        "Too few to say anything yet. Not shown: a count that this rests on is from 1 to 7"
-    )
+    assert found.headline.startswith("Too few to say anything. Not shown: a count that this rests on is from 1 to 7")
     assert found.waits is None
     assert {g.refusal.code for g in found.gaps if g.refusal} == {"hidden", "not_published"}
     assert headline(())[1] is None
+
+
+def test_a_headline_of_a_service_for_children_never_says_missed() -> None:
+    for pair in ((82, 1000), (140, 1000)):
+        made = Plain().missed(Q, "420", pair, (240, 3000)).published()
+        found = overview(made, "420", options=OPTIONS).headline
+        assert "children were not brought" in found
+        assert "missed" not in found
+
+
+def test_a_reason_is_said_once() -> None:
+    made = Plain().missed(Q, "340", (10, 90), (240, 3000)).published()
+    said = "Too few to say: each part needs at least 100 appointments, as published."
+    assert overview(made, "340", options=OPTIONS).headline == said
 
 
 def test_an_only_gap_is_said_to_be_the_only_one() -> None:
