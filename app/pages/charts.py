@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 from xml.sax.saxutils import escape
 
-from app.pages.vega import specification
+from app.pages.vega import Layout, layout
 
 _KEPT: Final = 512  # drawings: some 5 to 60 kB each
 _DRAWING: Final = threading.Lock()  # one at a time: the same chart is drawn once, however many ask for it
@@ -170,11 +170,11 @@ def _drawn(drawing: _Drawing) -> str:
     # Loaded with the first chart: the service starts without it.
     import vl_convert
 
-    spec = specification(drawing.chart, drawing.width)
-    return _accessible(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]), drawing.chart, drawing.width)
+    laid = layout(drawing.chart, drawing.width)
+    return _accessible(vl_convert.vegalite_to_svg(laid.spec, allowed_base_urls=[]), laid, drawing.chart, drawing.width)
 
 
-def _accessible(drawn: str, chart: Chart, width: int) -> str:
+def _accessible(drawn: str, laid: Layout, chart: Chart, width: int) -> str:
     """One image with a name and a description, of which nothing inside is spoken or reached by the keyboard."""
     opening, _, inside = drawn.partition(">")
     height = re.search(r'height="([0-9.]+)"', opening)
@@ -182,6 +182,8 @@ def _accessible(drawn: str, chart: Chart, width: int) -> str:
         raise ValueError("what was drawn is not an SVG image")
     inside = re.sub(r' (?:class|role|aria-[a-z]+|pointer-events|tabindex)="[^"]*"', "", inside)
     inside = re.sub(r'<path d="M0,0h0v0h0Z"/>|<path d="" display="none"/>', "", inside.removesuffix("</svg>"))
+    background, end, marks = inside.partition("/>")
+    inside = f"{background}{end}{laid.behind}{marks}{laid.before}"
     name = f"{chart.id}-{width}"
     about = f"{chart.question} {chart.axis}. {_HOW[chart.kind]} The table beneath holds the numbers."
     if chart.is_synthetic:

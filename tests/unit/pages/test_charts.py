@@ -355,7 +355,7 @@ def contrast(one: str, other: str) -> float:
 
 def test_the_specification_asks_for_nothing_from_anywhere() -> None:
     for one in EVERY:
-        said = json.dumps({k: v for k, v in vega.specification(one, 640).items() if k != "$schema"})
+        said = json.dumps({k: v for k, v in vega.layout(one, 640).spec.items() if k != "$schema"})
         assert "http" not in said
         assert '"url"' not in said
         assert '"href"' not in said
