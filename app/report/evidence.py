@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from app.context.rulebook import Rulebook
 from app.counts.parts import Publication, Published
 from app.findings.drawn import months_of
-from app.findings.findings import Comparison, Gap, Measure, Quality, Ranking, Source, Unit, Waits
+from app.findings.findings import Comparison, Gap, Quality, Ranking, Source, Unit, Waits
 from app.findings.gaps import gap
-from app.findings.kinds import ORGANISATION
 from app.findings.options import Options
 from app.findings.overview import Overview, overview, units
 from app.findings.quality import Completeness, Inclusion, completeness, inclusion, quality
@@ -163,6 +162,15 @@ def said_of(source: Source | None) -> str:
     return f"{mark}Source: {', '.join(source.tables)}; {span}; {source.edition}; sealed {source.sealed_at[:10]}."
 
 
-def organisation_gap(evidence: Evidence, measure: Measure, period: str) -> Gap:
-    """The whole organisation's gap in another period, by the same options."""
-    return gap(evidence.published, measure.name, ORGANISATION, period, evidence.options)
+def joined(sources: Iterable[Source | None]) -> Source | None:
+    """The sources of several findings as one; None where none has any."""
+    found = [source for source in sources if source]
+    if not found:
+        return None
+    return Source(
+        tuple(dict.fromkeys(table for source in found for table in source.tables)),
+        tuple(dict.fromkeys(period for source in found for period in source.periods)),
+        ", ".join(dict.fromkeys(source.edition for source in found)),
+        max(source.sealed_at for source in found),
+        any(source.synthetic for source in found),
+    )

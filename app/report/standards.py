@@ -14,7 +14,7 @@ from app.findings.kinds import MEASURES, ORGANISATION
 from app.pages.charts import Cell, Column
 from app.report.cells import GAP_COLUMNS, of_gap, of_part, of_share
 from app.report.document import Block, Paragraph, TableBlock
-from app.report.evidence import Evidence, newest_list, said_of
+from app.report.evidence import Evidence, joined, newest_list, said_of
 from app.report.material import SUPPORT, indicators
 
 _FIFTHS: Final = ("1, most deprived", "2", "3", "4", "5, least deprived")
@@ -257,21 +257,9 @@ def annual(evidence: Evidence) -> TableBlock:
             *GAP_COLUMNS,
         ),
         tuple(rows),
-        said_of(_all(sources)),
+        said_of(joined(sources)),
         (
             "Years on different editions of the index must not be compared: areas are ranked anew.",
             "Two years make no trend: only a process chart says whether something changed.",
         ),
-    )
-
-
-def _all(sources: list[Source]) -> Source | None:
-    if not sources:
-        return None
-    return Source(
-        tuple(dict.fromkeys(t for s in sources for t in s.tables)),
-        tuple(dict.fromkeys(p for s in sources for p in s.periods)),
-        ", ".join(dict.fromkeys(s.edition for s in sources)),
-        max(s.sealed_at for s in sources),
-        any(s.synthetic for s in sources),
     )
