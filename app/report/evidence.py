@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 from app.context.rulebook import Rulebook
 from app.counts.parts import Publication, Published
+from app.findings import drawn
 from app.findings.drawn import months_of
-from app.findings.findings import Comparison, Gap, Quality, Ranking, Source, Unit, Waits
+from app.findings.findings import Comparison, Gap, Quality, Ranking, Share, Source, Unit, Waits
 from app.findings.gaps import gap
 from app.findings.options import Options
 from app.findings.overview import Overview, overview, units
@@ -32,6 +33,8 @@ class UnitFindings:
     waits: Waits | None
     comparisons: tuple[Comparison, ...]
     quality: Quality
+    contacts: Share  # from the most deprived fifth, of contacts with a decile
+    contacts_source: Source | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +128,15 @@ def gather(published: Published, book: Rulebook, options: Options, period: str, 
 
 def _of_unit(published: Published, book: Rulebook, options: Options, asked: ReportPeriod, unit: Unit) -> UnitFindings:
     found = comparisons(published, unit.code, asked.year, book.catchment, options) if asked.year else ()
+    ways, counted = drawn.draw(published, "core20_share", unit.code, asked.quarter, ("core20",))
     return UnitFindings(
         unit,
         gap(published, "missed", unit.code, asked.quarter, options),
         _waiting(published, unit.code, asked, options),
         found,
         quality(published, unit.code, asked.quarter, options),
+        drawn.share_of(counted[0], options),
+        drawn.source_of(published, ways[0].total),
     )
 
 
