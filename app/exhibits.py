@@ -46,13 +46,13 @@ _GROUP_NAMES: Final = {
 _MARKS: Final = {"not_published": "absent", "hidden": "*", "too_few": "few"}
 
 _OF: Final = (
-    Column("period", "Period", is_number=False, is_for_twins=True),
-    Column("specialty", "Specialty code", is_number=False, is_for_twins=True),
-    Column("specialty_name", "Specialty", is_number=False, is_for_twins=True),
-    Column("measure", "Measure", is_number=False, is_for_twins=True),
+    Column("period", "Period", is_number=False, place="twins"),
+    Column("specialty", "Specialty code", is_number=False, place="twins"),
+    Column("specialty_name", "Specialty", is_number=False, place="twins"),
+    Column("measure", "Measure", is_number=False, place="twins"),
 )
 _SERIES: Final = Column("series", "What", is_number=False)
-_SUPPRESSED: Final = Column("suppressed", "Why not shown", is_number=False, is_for_twins=True)
+_SUPPRESSED: Final = Column("suppressed", "Why not shown", is_number=False, place="twins")
 
 
 def missed_by_fifth(missed: Fifths, cancelled: Fifths) -> Chart:
@@ -74,7 +74,7 @@ def missed_by_fifth(missed: Fifths, cancelled: Fifths) -> Chart:
             Column("group", "Areas", is_number=False),
             *_share_columns("Appointments", "In 100 appointments"),
             *_OF,
-            Column("imd_quintile", "IMD quintile", is_number=False, is_for_twins=True),
+            Column("imd_quintile", "IMD quintile", is_number=False, place="twins"),
         ),
         rows=tuple(row for one in (missed, cancelled) for row in _fifth_rows(one, FIFTHS)),
         source=_source(missed.source, cancelled.source),
@@ -107,15 +107,15 @@ def gap_trend(trend: Trend) -> Chart:
         title=title,
         axis=axis,
         columns=(
-            Column("when", "Period", is_number=False),
+            Column("when", "Period", is_number=False, place="page"),
             Column("value", "Points" if trend.of == "gap" else "In 100", is_number=True),
             Column("mean", "Mean", is_number=True),
             Column("lower_limit", "Lower limit", is_number=True),
             Column("upper_limit", "Upper limit", is_number=True),
             Column("flag_words", "Sign of change", is_number=False),
             *_OF,
-            Column("imd_edition", "Edition", is_number=False, is_for_twins=True),
-            Column("flag", "Flag", is_number=False, is_for_twins=True),
+            Column("imd_edition", "Edition", is_number=False, place="twins"),
+            Column("flag", "Flag", is_number=False, place="twins"),
             _SUPPRESSED,
         ),
         rows=tuple(_trend_rows(trend)),
@@ -147,7 +147,7 @@ def waits_by_core20(waits: Waits) -> Chart:
             Column("group", "Areas", is_number=False),
             *_share_columns("People waiting", "In 100 people waiting"),
             *_OF,
-            Column("core20", "Core20", is_number=False, is_for_twins=True),
+            Column("core20", "Core20", is_number=False, place="twins"),
         ),
         rows=tuple(row for gap in gaps for row in _gap_rows(gap)),
         source=_source(*(gap.source for gap in gaps)),
@@ -187,7 +187,7 @@ def whom_we_see(comparisons: Sequence[Comparison]) -> Chart:
             Column("group", "Who", is_number=False),
             *_share_columns("Contacts", "From Core20, in 100"),
             *_OF,
-            Column("compared", "Compared", is_number=False, is_for_twins=True),
+            Column("compared", "Compared", is_number=False, place="twins"),
         ),
         rows=tuple(rows),
         source=_source(*(one.source for one in comparisons)),
@@ -225,8 +225,8 @@ def slope(fifths: Fifths) -> Chart:
             *_share_columns("Appointments", "In 100 appointments"),
             Column("fitted", "Fitted", is_number=True),
             *_OF,
-            Column("imd_quintile", "IMD quintile", is_number=False, is_for_twins=True),
-            Column("position", "Place on the scale of appointments, 0 to 100", is_number=True, is_for_twins=True),
+            Column("imd_quintile", "IMD quintile", is_number=False, place="twins"),
+            Column("position", "Place on the scale of appointments, 0 to 100", is_number=True, place="twins"),
         ),
         rows=tuple(rows),
         source=_source(fifths.source),
@@ -275,7 +275,7 @@ def deciles(unit: Unit, year: str, parts: Mapping[str, Part], source: Source | N
             Column("group", "Areas", is_number=False),
             Column("value", "Contacts", is_number=True),
             *_OF,
-            Column("imd_decile", "IMD decile", is_number=False, is_for_twins=True),
+            Column("imd_decile", "IMD decile", is_number=False, place="twins"),
             _SUPPRESSED,
         ),
         rows=tuple({**row, **_of(unit, year, "contacts")} for row in rows),
@@ -323,9 +323,9 @@ def completeness(clients: Sequence[Completeness]) -> Chart:
         columns=(
             Column("group", "Sending system", is_number=False),
             *_share_columns("Contacts", "Found, in 100"),
-            Column("period", "Period", is_number=False, is_for_twins=True),
-            Column("client", "Client", is_number=False, is_for_twins=True),
-            Column("measure", "Measure", is_number=False, is_for_twins=True),
+            Column("period", "Period", is_number=False, place="twins"),
+            Column("client", "Client", is_number=False, place="twins"),
+            Column("measure", "Measure", is_number=False, place="twins"),
         ),
         rows=tuple(rows),
         source=_source(source),
@@ -342,11 +342,17 @@ def completeness(clients: Sequence[Completeness]) -> Chart:
 def inclusion(found: Inclusion) -> Chart:
     """How often do records name a group whose access is worst? (T9)"""
     rows = [
-        _count_row(series, _GROUP_NAMES.get(code, code.replace("_", " ").capitalize()), part, {"category": code})
+        _count_row(series, _group_name(code), part, {"category": code})
         for series, parts in (("Inclusion-health groups", found.groups), ("Access needs", found.needs))
         for code, part in parts
     ]
     title, *more = _sentences(found.sentence)
+    known = [(part.n, code) for code, part in found.groups if part.n]
+    if known:
+        most, code = max(known)
+        name = _group_name(code)
+        more = [title, *more]
+        title = f"Of these groups records name {name} most often: {most:,} contacts, {_in(found.year)}."
     return Chart(
         id="inclusion",
         kind="bars",
@@ -357,8 +363,8 @@ def inclusion(found: Inclusion) -> Chart:
             _SERIES,
             Column("group", "Group or need", is_number=False),
             Column("value", "Contacts", is_number=True),
-            Column("period", "Period", is_number=False, is_for_twins=True),
-            Column("category", "Category", is_number=False, is_for_twins=True),
+            Column("period", "Period", is_number=False, place="twins"),
+            Column("category", "Category", is_number=False, place="twins"),
             _SUPPRESSED,
         ),
         rows=tuple({**row, "period": found.year} for row in rows),
@@ -400,9 +406,9 @@ def standardised(year: str, rates: Mapping[tuple[str, str], Part], source: Sourc
             Column("series", "Type", is_number=False),
             Column("group", "Areas", is_number=False),
             Column("value", "Per 1,000 residents", is_number=True),
-            Column("period", "Period", is_number=False, is_for_twins=True),
-            Column("contact_type", "Contact type", is_number=False, is_for_twins=True),
-            Column("imd_quintile", "IMD quintile", is_number=False, is_for_twins=True),
+            Column("period", "Period", is_number=False, place="twins"),
+            Column("contact_type", "Contact type", is_number=False, place="twins"),
+            Column("imd_quintile", "IMD quintile", is_number=False, place="twins"),
             _SUPPRESSED,
         ),
         rows=tuple(rows),
@@ -623,6 +629,10 @@ def _axis(measure: Measure, unit: Unit) -> str:
     return measure.axis
 
 
+def _group_name(code: str) -> str:
+    return _GROUP_NAMES.get(code, code.replace("_", " ").capitalize())
+
+
 def _decile(decile: str) -> str:
     ends = {"1": "1 (most deprived)", "10": "10 (least deprived)"}
     return f"Decile {ends.get(decile, decile)}"
@@ -651,7 +661,7 @@ def _capital(text: str) -> str:
 
 def _sentences(text: str) -> list[str]:
     """The sentences of a text, the first of which is a title."""
-    return re.split(r"(?<=[.?!]) (?=[A-Z])", text) or [""]
+    return re.split(r"(?<=[.?!]) (?=[A-Z0-9])", text) or [""]
 
 
 def _notes(*notes: str) -> tuple[str, ...]:

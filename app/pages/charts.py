@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 from xml.sax.saxutils import escape
 
-from app.pages.vega import specification
+from app.pages.vega import Layout, layout
 
 _KEPT: Final = 512  # drawings: some 5 to 60 kB each
 _DRAWING: Final = threading.Lock()  # one at a time: the same chart is drawn once, however many ask for it
@@ -34,7 +34,7 @@ class Column(NamedTuple):
     key: str
     heading: str
     is_number: bool
-    is_for_twins: bool = False  # a code, or the same in every row: in CSV and JSON, and not on the page
+    place: Literal["both", "page", "twins"] = "both"  # codes, and what is the same in every row, are for twins alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,12 @@ class Chart:
     @property
     def shown_columns(self) -> tuple[Column, ...]:
         """The columns of the table on a page: what a reader needs, without codes."""
-        return tuple(column for column in self.columns if not column.is_for_twins)
+        return tuple(column for column in self.columns if column.place != "twins")
+
+    @property
+    def twin_columns(self) -> tuple[Column, ...]:
+        """The columns of CSV and JSON: periods as codes, which sort, and not in words, which Excel makes dates of."""
+        return tuple(column for column in self.columns if column.place != "page")
 
     def columns_heading(self, key: str) -> str:
         """The heading of a column, or nothing where the table has none."""
@@ -119,16 +124,16 @@ def as_csv(chart: Chart) -> str:
     buffer = io.StringIO()
     buffer.write("\ufeff")
     writer = csv.writer(buffer)
-    writer.writerow([*(column.key for column in chart.columns), "source", "synthetic"])
+    writer.writerow([*(column.key for column in chart.twin_columns), "source", "synthetic"])
     for row in chart.rows:
-        cells = [row.get(column.key) for column in chart.columns]
+        cells = [row.get(column.key) for column in chart.twin_columns]
         writer.writerow([*map(_csv_cell, cells), _csv_cell(chart.source), str(chart.is_synthetic).lower()])
     return buffer.getvalue()
 
 
 def as_json(chart: Chart) -> dict[str, Any]:
     """A chart's rows with what they answer and where they are from; months as `2026-11`, what is hidden as null."""
-    keys = [column.key for column in chart.columns]
+    keys = [column.key for column in chart.twin_columns]
     return {
         "id": chart.id,
         "question": chart.question,
@@ -137,7 +142,7 @@ def as_json(chart: Chart) -> dict[str, Any]:
         "source": chart.source,
         "notes": list(chart.notes),
         "synthetic": chart.is_synthetic,
-        "columns": [{"key": column.key, "heading": column.heading} for column in chart.columns],
+        "columns": [{"key": column.key, "heading": column.heading} for column in chart.twin_columns],
         "rows": [{key: row.get(key) for key in keys} for row in chart.rows],
         "centre": chart.centre,
         "limits": [dict(row) for row in chart.limits],
@@ -165,11 +170,11 @@ def _drawn(drawing: _Drawing) -> str:
     # Loaded with the first chart: the service starts without it.
     import vl_convert
 
-    spec = specification(drawing.chart, drawing.width)
-    return _accessible(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]), drawing.chart, drawing.width)
+    laid = layout(drawing.chart, drawing.width)
+    return _accessible(vl_convert.vegalite_to_svg(laid.spec, allowed_base_urls=[]), laid, drawing.chart, drawing.width)
 
 
-def _accessible(drawn: str, chart: Chart, width: int) -> str:
+def _accessible(drawn: str, laid: Layout, chart: Chart, width: int) -> str:
     """One image with a name and a description, of which nothing inside is spoken or reached by the keyboard."""
     opening, _, inside = drawn.partition(">")
     height = re.search(r'height="([0-9.]+)"', opening)
@@ -177,6 +182,8 @@ def _accessible(drawn: str, chart: Chart, width: int) -> str:
         raise ValueError("what was drawn is not an SVG image")
     inside = re.sub(r' (?:class|role|aria-[a-z]+|pointer-events|tabindex)="[^"]*"', "", inside)
     inside = re.sub(r'<path d="M0,0h0v0h0Z"/>|<path d="" display="none"/>', "", inside.removesuffix("</svg>"))
+    background, end, marks = inside.partition("/>")
+    inside = f"{background}{end}{laid.behind}{marks}{laid.before}"
     name = f"{chart.id}-{width}"
     about = f"{chart.question} {chart.axis}. {_HOW[chart.kind]} The table beneath holds the numbers."
     if chart.is_synthetic:

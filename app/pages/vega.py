@@ -1,7 +1,8 @@
 """Vega-Lite specifications of charts, one function per kind, with every place worked out here.
 
-Nothing is left to the measuring of fonts, so that a chart is the same on every machine. What a row holds is data of
-the specification, never an expression of it. Colours differ in lightness, and a shape or a word says the same.
+Nothing is left to the measuring of fonts, so that a chart is the same on every machine. Texts but those of axes are
+written here as well: Vega measures each of its own, which takes ten times as long as all the rest. What a row holds is
+data, never an expression. Colours differ in lightness, and a shape or a word says the same.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
     from app.pages.charts import Cell, Chart
@@ -59,14 +61,22 @@ _FLAGS: Final[Mapping[str, _Flag]] = {
 }
 
 
-def specification(chart: Chart, width: int) -> Spec:
-    """The Vega-Lite specification of a chart, `width` CSS pixels wide. The height follows from the rows."""
+class Layout(NamedTuple):
+    """A Vega-Lite specification, and the texts behind and before what it draws, as SVG."""
+
+    spec: Spec
+    behind: str
+    before: str
+
+
+def layout(chart: Chart, width: int) -> Layout:
+    """A chart laid out in `width` CSS pixels. The height follows from the rows."""
     page = _Page(chart, width)
     if chart.rows:
         _KINDS[chart.kind](page)
     else:
         page.nothing()
-    return page.spec()
+    return page.layout()
 
 
 def pixels(text: str, size: float) -> float:
@@ -124,8 +134,7 @@ def _number(row: Row, key: str) -> int | None:
 
 def _text(row: Row, key: str) -> str:
     value = row.get(key)
-    # What XML cannot hold is left out: one odd sign must not cost the whole chart.
-    return "".join(c for c in str(value) if c.isprintable()) if value is not None else ""
+    return "" if value is None else str(value)
 
 
 def _said(value: int) -> str:
@@ -173,6 +182,7 @@ class _Page:
     x_axis: Spec | None = None
     y_axis: Spec | None = None
     layers: list[Spec] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)  # as SVG, over the layers
     fonts: tuple[int, int] = (14, 13)  # names and values; axes and keys
 
     def __post_init__(self) -> None:
@@ -204,7 +214,7 @@ class _Page:
         return (high - value) / (high - low) * self.height
 
     def add(self, mark: Spec, rows: Iterable[Spec], **more: Spec) -> None:
-        """A layer over rows with x and y, and x2, y2, text, colour, shape where they are needed."""
+        """A layer over rows with x and y, and x2, y2, colour, shape where they are needed."""
         values = list(rows)
         if not values:
             return
@@ -218,26 +228,18 @@ class _Page:
         for key, channel in (("colour", "color"), ("shape", "shape")):
             if key in values[0]:
                 encoding[channel] = {"field": key, "type": "nominal", "scale": None, "legend": None}
-        if mark["type"] == "text":
-            encoding["text"] = {"field": "text"}
         self.layers.append({"data": {"values": values}, "mark": mark, "encoding": {**encoding, **more}})
 
-    def text(self, rows: Iterable[Spec], size: int | None = None, *, has_halo: bool = False, **mark: Any) -> None:
-        """Texts at x and y of the scales, with white around them where they may cross a line."""
-        drawn = {"type": "text", "align": "left", "baseline": "middle", "fontSize": size or self.fonts[0], "fill": INK}
-        drawn |= {"lineHeight": (size or self.fonts[0]) + 3} | mark
-        found = list(rows)
-        if has_halo:
-            self.add({**drawn, "stroke": "#ffffff", "strokeWidth": 4, "strokeJoin": "round"}, found)
-        self.add(drawn, found)
+    def text(self, rows: Iterable[Spec], size: int | None = None, *, dx: float = 0, dy: float = 0, **look: Any) -> None:
+        """Texts at x and y of the scales. `look` as of `note`."""
+        for row in rows:
+            look["size"] = size or self.fonts[0]
+            self.note(row["text"], self.px(row["x"]) + dx, self.py(row["y"]) + dy, **look)
 
-    def note(self, text: str | Sequence[str], x: float, y: float, **mark: Any) -> None:
-        """One text at pixels of the plot, in the type of axes."""
-        drawn = {"type": "text", "align": "left", "baseline": "middle", "fontSize": self.fonts[1], "fill": INK}
-        encoding = {"x": {"value": x}, "y": {"value": y}, "text": {"field": "text"}}
-        lines = text if isinstance(text, str) else list(text)
-        drawn |= {"lineHeight": self.fonts[1] + 4} | mark
-        self.layers.append({"data": {"values": [{"text": lines}]}, "mark": drawn, "encoding": encoding})
+    def note(self, text: str | Sequence[str], x: float, y: float, **look: Any) -> None:
+        """One text, in lines if it is several, at pixels of the plot; in the type of axes unless `look` says else."""
+        lines = [text] if isinstance(text, str) else list(text)
+        self.texts.append(_written(lines, x, y, **{"size": self.fonts[1], **look}))
 
     def line(self, x: float, y: float, x2: float, y2: float, **mark: Any) -> None:
         """One straight line between pixels of the plot."""
@@ -245,9 +247,9 @@ class _Page:
         encoding = {"x": {"value": x}, "y": {"value": y}, "x2": {"value": x2}, "y2": {"value": y2}}
         self.layers.append({"data": {"values": [{}]}, "mark": drawn, "encoding": encoding})
 
-    def whiskers(self, rows: Sequence[Spec], *, is_across: bool) -> None:
-        """Limits as thin lines with caps, with white around them where they cross a bar."""
-        for width, colour in ((3.5, "#ffffff"), (1.25, INK)):
+    def whiskers(self, rows: Sequence[Spec], *, is_across: bool, has_halo: bool = True) -> None:
+        """Limits as thin lines with caps, with white around them where they may cross a bar or a line."""
+        for width, colour in ((3.5, "#ffffff"), (1.25, INK))[0 if has_halo else 1 :]:
             mark = {"type": "rule", "stroke": colour, "strokeWidth": width}
             self.add(mark, rows)
             cap = {"type": "tick", "thickness": width, "size": 8 if width < 2 else 10, "fill": colour}
@@ -287,8 +289,8 @@ class _Page:
         """Says that there is nothing, where the chart would be."""
         self.note(NOTHING, 0, self.height / 2)
 
-    def spec(self) -> Spec:
-        """The specification of what was laid out."""
+    def layout(self) -> Layout:
+        """What was laid out."""
         y_domain = self.y or (0, self.height)
         y_scale = {"domain": list(y_domain), "nice": False, "zero": False}
         if self.y is None:
@@ -306,12 +308,9 @@ class _Page:
                 "y": {"field": "y", "type": "quantitative", "scale": y_scale, "axis": self.y_axis},
             },
         }
-        front, self.layers = self.layers, []
-        self._watermark()
-        behind, self.layers = self.layers, []
-        self.note(self.words, 12 - self.left, 10 - self.top, fontWeight="bold", baseline="top")
+        self.note(self.words, 12 - self.left, 10 - self.top, weight="bold", is_below=True)
         axis = {"labelFontSize": self.fonts[1], "labelColor": INK, "tickColor": QUIET, "domainColor": QUIET}
-        return {
+        spec = {
             "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
             "width": self.plot,
             "height": self.height,
@@ -324,18 +323,71 @@ class _Page:
                 "view": {"stroke": None},
                 "axis": {**axis, "grid": False, "title": None, "labelLimit": 0, "tickSize": 4},
             },
-            "layer": [frame, *behind, *front, *self.layers],
+            "layer": [frame, *self.layers],
         }
+        return Layout(spec, self._group(self._watermark()), self._group(self.texts))
 
-    def _watermark(self) -> None:
+    def _group(self, texts: Sequence[str]) -> str:
+        if not texts:
+            return ""
+        place = f"translate({_places(self.left)},{_places(self.top)})"
+        return f'<g font-family="{_FONT}" transform="{place}">{"".join(texts)}</g>'
+
+    def _watermark(self) -> list[str]:
         if not self.chart.is_synthetic:
-            return
+            return []
         times = max(1, round(self.height / _TALLEST))
         size = min(self.plot / 7, self.height / times / 1.4, 64)
-        for i in range(times):
-            y = self.height * (i + 0.5) / times
-            look = {"angle": -20 if size > 30 else 0, "fontSize": size, "fontWeight": "bold", "fill": "#e3e8ec"}
-            self.note("SYNTHETIC", self.plot / 2, y, align="center", **look)
+        angle = -20 if size > 30 else 0
+        return [
+            _written(
+                ["SYNTHETIC"],
+                self.plot / 2,
+                self.height * (i + 0.5) / times,
+                size=size,
+                align="middle",
+                weight="bold",
+                fill="#e3e8ec",
+                angle=angle,
+            )
+            for i in range(times)
+        ]
+
+
+def _written(
+    lines: Sequence[str],
+    x: float,
+    y: float,
+    *,
+    size: float,
+    align: str = "start",
+    weight: str = "",
+    fill: str = INK,
+    angle: int = 0,
+    has_halo: bool = False,
+    is_below: bool = False,
+) -> str:
+    """A text as SVG, its first line in the middle of `y`, or below it; `has_halo` where it may cross a line."""
+    place = f"translate({_places(x)},{_places(y + round((0.79 if is_below else 0.3) * size))})"
+    place += f" rotate({angle})" if angle else ""
+    look = f' font-weight="{weight}"' if weight else ""
+    look += f' text-anchor="{align}"' if align != "start" else ""
+    look += ' stroke="#ffffff" stroke-width="4" stroke-linejoin="round" paint-order="stroke"' if has_halo else ""
+    inside = _escaped(lines[0]) if lines else ""
+    if len(lines) > 1:
+        below = "".join(f'<tspan x="0" dy="{_places(size + 4)}">{_escaped(line)}</tspan>' for line in lines[1:])
+        inside = f"<tspan>{inside}</tspan>{below}"
+    return f'<text transform="{place}" font-size="{_places(size)}px" fill="{fill}"{look}>{inside}</text>'
+
+
+def _escaped(text: str) -> str:
+    # What XML cannot hold is left out: one odd sign must not cost the whole chart.
+    return escape("".join(sign for sign in text if sign.isprintable()))
+
+
+def _places(value: float) -> str:
+    """A number as short as two places allow."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _lists(count: int) -> list[list[Spec]]:
@@ -380,7 +432,12 @@ def _bars(page: _Page) -> None:
     page.right = shown + 24
     page.x = (scale[0], scale[-1])
     page.x_axis = _axis(scale, domain=False)
-    above, thick, gap = (20, 18, 10) if page.is_narrow else (0, 22, 10)
+    room = page.width - 32 if page.is_narrow else page.left - 24
+    allowed = 2 if page.is_narrow else 3
+    most_lines = max(len(wrapped(_text(row, "group"), size, room, allowed)) for row in rows)
+    above, thick, gap = 0, 22, max(10, most_lines * (size + 3) - 14)
+    if page.is_narrow:
+        above, thick, gap = 4 + most_lines * (size + 3), 18, 10
     blocks: list[tuple[float, float]] = []
     heads, names, strong, bars, lines, values, hidden = _lists(7)
     y = 6.0
@@ -392,10 +449,12 @@ def _bars(page: _Page) -> None:
         for row in (row for row in rows if _text(row, "series") == one):
             y += above
             middle = y + thick / 2
-            room = page.width - 32 if page.is_narrow else page.left - 24
-            name = wrapped(_text(row, "group"), size, room, 1 if page.is_narrow else 2)
-            at = {"x": page.x[0], "y": y - above / 2 if page.is_narrow else middle - (len(name) - 1) * (size + 1) / 2}
+            name = wrapped(_text(row, "group"), size, room, most_lines)
+            at = {"x": page.x[0], "y": y - 10 if page.is_narrow else middle}
+            at["y"] -= (len(name) - 1) * (size + 3) / (1 if page.is_narrow else 2)
             (strong if _text(row, "is_subject") == "yes" else names).append({**at, "text": name})
+            if page.is_narrow:  # a line all the way down would cross the names
+                blocks.append((y + 2, y + thick + 2))
             value, lower, upper = (_number(row, key) for key in ("value", "lower", "upper"))
             if value is None:
                 hidden.append({"x": 0, "y": middle, "text": _mark(row)})
@@ -407,7 +466,8 @@ def _bars(page: _Page) -> None:
                 end = max(value, upper or 0, 0) if has_limits else max(value, 0)
                 values.append({"x": end, "y": middle, "text": _said(value)})
             y += thick + gap
-        blocks.append((start, y - gap / 2))
+        if not page.is_narrow:
+            blocks.append((start, y - gap / 2))
         y += 6
     page.height = y
     page.bottom = 36
@@ -415,11 +475,11 @@ def _bars(page: _Page) -> None:
     page.whiskers(lines, is_across=True)
     for first, after in blocks:
         page.line(page.px(0), first - 4, page.px(0), after, stroke=INK)
-    aside: Spec = {"has_halo": True} if page.is_narrow else {"align": "right", "dx": -10}
+    aside: Spec = {"has_halo": True} if page.is_narrow else {"align": "end", "dx": -10}
     page.text(names, **aside)
-    page.text(strong, fontWeight="bold", **aside)
-    page.text(heads, fontWeight="bold", dx=0 if page.is_narrow else 12 - page.left)
-    page.text(values, size + 1, fontWeight="bold", dx=7, has_halo=True)
+    page.text(strong, weight="bold", **aside)
+    page.text(heads, weight="bold", dx=0 if page.is_narrow else 12 - page.left)
+    page.text(values, size + 1, weight="bold", dx=7, has_halo=True)
     page.text(hidden, dx=7, has_halo=True)
     _compare(page)
 
@@ -434,7 +494,7 @@ def _compare(page: _Page) -> None:
     label = page.chart.centre_label or _said(centre)
     half = pixels(label, page.fonts[1]) / 2
     x = min(max(x, half - page.left + 8), page.plot + page.right - half - 8)
-    page.note(label, x, page.height + 34, align="center", fill=QUIET)
+    page.note(label, x, page.height + 34, align="middle", fill=QUIET)
     page.bottom = max(page.bottom, 50)
 
 
@@ -444,6 +504,7 @@ def _compare(page: _Page) -> None:
 def _trend(page: _Page) -> None:
     rows = page.chart.rows
     scale = ticks(min(0, _lowest(rows, "value", "lower")), max(1, _highest(rows, "value", "upper")))
+    page.top += 8
     page.height = 220 if page.is_narrow else 280
     page.y, page.x = (scale[0], scale[-1]), (-0.5, len(rows) - 0.5)
     page.left = 12 + max(pixels(_said(tick), page.fonts[1]) for tick in scale) + 8
@@ -481,11 +542,11 @@ def _trend(page: _Page) -> None:
         mark = {"type": "point", "filled": True, "opacity": 1, "shape": look.shape, "color": look.colour}
         mark |= {"size": 150 if flag else 50, "stroke": "#ffffff", "strokeWidth": 1}
         page.add(mark, [point for point in points if point["flag"] == flag])
-    page.text(hidden, dy=-10, align="center", fontWeight="bold")
+    page.text(hidden, dy=-10, align="middle", weight="bold")
     _spoken(page, points)
     for i in chosen:
         page.line(page.px(i), page.height, page.px(i), page.height + 4)
-        page.note(_short(_text(rows[i], "period")), page.px(i), page.height + 16, align="center")
+        page.note(_short(_text(rows[i], "period")), page.px(i), page.height + 16, align="middle")
     for text, y in ends:
         page.note(text, page.plot + 8, y, fill=QUIET)
     present = {point["flag"] for point in points}
@@ -548,7 +609,9 @@ def _spoken(page: _Page, points: Sequence[Spec]) -> None:
     """Values beside the points that matter: those flagged, and the last."""
     if not points:
         return
-    chosen = [p for p in points if p["flag"]] if len(points) > 1 else []
+    said = [(p["x"] + 1, p["y"], p["flag"]) for p in points]
+    # Of neighbours that say the same, the first is enough.
+    chosen = [p for p in points if p["flag"] and (p["x"], p["y"], p["flag"]) not in said]
     chosen = [*chosen, points[-1]] if points[-1] not in chosen else chosen
     by_place = {point["x"]: point["y"] for point in points}
     above, below = _lists(2)
@@ -556,8 +619,8 @@ def _spoken(page: _Page, points: Sequence[Spec]) -> None:
         near = [by_place[x] for x in (point["x"] - 1, point["x"] + 1) if x in by_place]
         is_valley = near and point["y"] < sum(near) / len(near) and point["y"] > (page.y or (0, 0))[0]
         (below if is_valley else above).append({**point, "text": _said(point["y"])})
-    page.text(above, dy=-14, align="center", fontWeight="bold", has_halo=True)
-    page.text(below, dy=16, align="center", fontWeight="bold", has_halo=True)
+    page.text(above, dy=-14, align="middle", weight="bold", has_halo=True)
+    page.text(below, dy=16, align="middle", weight="bold", has_halo=True)
 
 
 # -------------------------------------------------------------------------------- ranking
@@ -579,7 +642,7 @@ def _ranking(page: _Page) -> None:
     if len(rows) > 12:  # the end of a long list is far from the axis at its foot
         page.top += 20
         for tick in scale:
-            page.note(_said(tick), page.px(tick), -8, align="center")
+            page.note(_said(tick), page.px(tick), -8, align="middle")
     names, strong, lines, values, hidden, leads = _lists(6)
     dots: dict[bool, list[Spec]] = {False: [], True: []}
     for i, row in enumerate(rows):
@@ -600,13 +663,13 @@ def _ranking(page: _Page) -> None:
     page.add({"type": "rule", "stroke": FAINT}, leads)
     page.line(page.px(0), 0, page.px(0), page.height, stroke=INK)
     _compare(page)
-    page.whiskers(lines, is_across=True)
+    page.whiskers(lines, is_across=True, has_halo=False)
     look = {"type": "point", "filled": True, "opacity": 1, "stroke": "#ffffff", "strokeWidth": 1}
     page.add({**look, "size": 70, "shape": "circle", "color": OTHER}, dots[False])
     page.add({**look, "size": 130, "shape": "diamond", "color": BLUE}, dots[True])
-    aside: Spec = {"has_halo": True} if page.is_narrow else {"align": "right", "dx": -10}
+    aside: Spec = {"has_halo": True} if page.is_narrow else {"align": "end", "dx": -10}
     page.text(names, **aside)
-    page.text(strong, fontWeight="bold", **aside)
+    page.text(strong, weight="bold", **aside)
     page.text(values, dx=8, has_halo=True)
     page.text(hidden, dx=7, has_halo=True)
     if dots[True]:
@@ -634,18 +697,17 @@ def _funnel(page: _Page) -> None:
         max(1, _highest(rows, "value"), _highest(limits, *edges)),
     )
     sizes = ticks(0, max(1, _highest(rows, "size"), _highest(limits, "size")), 4 if page.is_narrow else 6)
+    page.top += 8
     page.height = 300 if page.is_narrow else 380
     page.left = 12 + max(pixels(_said(tick), page.fonts[1]) for tick in scale) + 8
     page.right = pixels(_said(sizes[-1]), page.fonts[1]) / 2 + 14
     page.x, page.y = (0, sizes[-1]), (scale[0], scale[-1])
     page.x_axis, page.y_axis = _axis(sizes), _axis(scale)
     page.bottom = 48
-    page.note(page.chart.columns_heading("size") or "Size", page.plot, page.height + 36, align="right")
+    page.note(page.chart.columns_heading("size") or "Size", page.plot, page.height + 36, align="end")
     if page.chart.centre is not None:
         y = page.py(page.chart.centre)
         page.line(0, y, page.plot, y, stroke=INK, strokeDash=[2, 2])
-        label = page.chart.centre_label or _said(page.chart.centre)
-        page.note(_cut(label, page.fonts[1], page.plot), page.plot, y - 10, align="right", fill=QUIET)
     drawn: dict[str, list[Spec]] = {
         key: [
             {"x": s, "y": v}
@@ -658,6 +720,10 @@ def _funnel(page: _Page) -> None:
         dash = {} if key.endswith("998") else {"strokeDash": [6, 4]}
         mark = {"type": "line", "stroke": QUIET, "strokeWidth": 1.25, "interpolate": "basis", **dash}
         page.add(mark, sorted(curve, key=lambda at: at["x"]))
+    if page.chart.centre is not None:
+        y = page.py(page.chart.centre)
+        label = page.chart.centre_label or _said(page.chart.centre)
+        page.note(_cut(label, page.fonts[1], page.plot), page.plot, y - 10, align="end", fill=QUIET, has_halo=True)
     look = {"type": "point", "opacity": 1}
     places = [(row, {"x": _number(row, "size"), "y": _number(row, "value")}) for row in rows]
     quiet = [at for row, at in places if _text(row, "stands_out") != "yes"]
@@ -691,7 +757,7 @@ def _named_points(page: _Page, named: Sequence[tuple[str, Spec]], dots: Sequence
             inside = box[0] >= 0 and box[2] <= page.plot and box[1] >= -10 and box[3] <= page.height
             if inside and not any(_meet(box, other) for other in taken):
                 first = middle - (len(lines) - 1) * (size + 4) / 2
-                page.note(lines, round(left, 2), round(first, 2), fontWeight="bold")
+                page.note(lines, round(left, 2), round(first, 2), weight="bold", has_halo=True)
                 taken.append(box)
                 break
 
@@ -706,6 +772,7 @@ def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
 def _slope(page: _Page) -> None:
     rows = page.chart.rows
     scale = ticks(min(0, _lowest(rows, "value", "lower", "fitted")), max(1, _highest(rows, "value", "upper", "fitted")))
+    page.top += 8
     page.height = 230 if page.is_narrow else 300
     page.left = 12 + max(pixels(_said(tick), page.fonts[1]) for tick in scale) + 8
     page.right = 16
@@ -729,7 +796,7 @@ def _slope(page: _Page) -> None:
         x = 100 * (i + 0.5) / len(rows) if place is None else place
         name = wrapped(_text(row, "group"), page.fonts[1], room, 3)
         most = max(most, len(name))
-        page.note(name, page.px(x), page.height + 8, align="center", baseline="top")
+        page.note(name, page.px(x), page.height + 8, align="middle", is_below=True)
         value, lower, upper = (_number(row, key) for key in ("value", "lower", "upper"))
         if value is None:
             hidden.append({"x": x, "y": 0, "text": _sign(row)})
@@ -742,8 +809,8 @@ def _slope(page: _Page) -> None:
     look = {"type": "point", "filled": True, "opacity": 1, "stroke": "#ffffff", "strokeWidth": 1}
     page.add({**look, "size": 110, "shape": "circle", "color": OTHER}, dots[False])
     page.add({**look, "size": 150, "shape": "square", "color": BLUE}, dots[True])
-    page.text(values, dx=11, fontWeight="bold", has_halo=True)
-    page.text(hidden, dy=-12, align="center", fontWeight="bold")
+    page.text(values, dx=11, weight="bold", has_halo=True)
+    page.text(hidden, dy=-12, align="middle", weight="bold")
     page.bottom = 18 + most * (page.fonts[1] + 4)
     items = [("dashed", QUIET, "Fitted line")] if len(fitted) > 1 else []
     page.key(items + page.marks_key())
