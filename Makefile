@@ -20,7 +20,10 @@ run: $(VENV)/.run  ## Install and start the service on starter data
 
 demo: $(VENV)/.run  ## Fill a store with synthetic contacts (once) and serve its tables
 	@[ -f imdlens-demo/counts/counts.sqlite ] || $(BIN)/imdlens demo --out imdlens-demo
-	@IMDLENS_DATA_DIR=imdlens-demo exec $(BIN)/imdlens serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
+	@echo "The dashboard of the demonstration: http://$(HOST):$(PORT)/dashboard"
+	@[ ! -d imdlens-demo/local ] || export IMDLENS_LOCAL_DIR=imdlens-demo/local; \
+	  IMDLENS_DATA_DIR=imdlens-demo IMDLENS_DESIGN_EFFECT=1.5 \
+	  exec $(BIN)/imdlens serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
 
 test: check browser  ## Install what testing needs, check, and run every test
 	$(BIN)/pytest -n auto -rs

@@ -27,7 +27,7 @@ from app.counts.vocabulary import vocabulary
 from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
 from app.current import open_current, read_rules
 from app.database import upgrade, writing
-from app.demo import StoreInUseError, fill
+from app.demo import StoreInUseError, fill, own_files
 from app.enrichment import Rules
 from app.inequality.measures import ESP2013
 from app.lookup.index import Index
@@ -352,4 +352,8 @@ def fill_demo(settings: Settings, index: Index, rules: Rules) -> None:
         publisher(settings, index.release.id),
         lambda sealed: err.print(f"[dim]{_said(sealed)}[/]"),
     )
-    err.print(f"{periods.in_words(first)} to {periods.in_words(last)}: SYNTHETIC.")
+    local = settings.data_dir / "local"
+    local.mkdir(exist_ok=True)
+    for name, text in own_files(settings.counted_edition).items():
+        (local / name).write_text(text, "utf-8")
+    err.print(f"{periods.in_words(first)} to {periods.in_words(last)}: SYNTHETIC, and so are the files in {local}.")

@@ -238,7 +238,8 @@ def demo(
     cli_counts.fill_demo(settings, open_current(settings), read_rules(settings))
     err.print(
         "\nAll of it is invented, and every table says so. To look at it:\n\n"
-        f"  IMDLENS_DATA_DIR={out_dir} imdlens serve\n"
-        "  curl -s 'http://127.0.0.1:8080/v1/breakdowns/specialty_dna_core20?format=csv'\n",
+        f"  IMDLENS_DATA_DIR={out_dir} IMDLENS_LOCAL_DIR={out_dir / 'local'} IMDLENS_DESIGN_EFFECT=1.5 imdlens serve\n"
+        "  curl -s 'http://127.0.0.1:8080/v1/breakdowns/specialty_dna_core20?format=csv'\n"
+        "  The dashboard: http://127.0.0.1:8080/dashboard\n",
         markup=False,
     )

@@ -1,7 +1,8 @@
 """Synthetic contacts over the starter postcodes, so that the first sight of the tables is alive.
 
-Everything here is invented: specialties' sizes, the social gradient in missed appointments and long waits, the
-residents. The store is marked synthetic for good, and every table published from it says so.
+Everything here is invented: specialties' sizes, the social gradient in missed and cancelled appointments and in long
+waits, a gap that narrows, the residents, what the organisation did and set itself. The store is marked synthetic for
+good, and every table published from it says so.
 """
 
 import csv
@@ -9,10 +10,15 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Final
 
 from sqlalchemy import Engine, insert, select
 
+from app.context import catchment, targets
+from app.context import practice as good_practice
+from app.context.catchment import as_catchment_file
+from app.context.written import as_file
 from app.counts import periods
 from app.counts.cells import Cell, cells_of
 from app.counts.contact import Contact
@@ -38,6 +44,8 @@ _SIZES: Final = {
     "304": 190, "180": 160, "303": 100, "160": 60, "211": 28, "656": 12,
 }  # fmt: skip
 _CHILDREN: Final = ("420", "211", "656")
+_NARROWING: Final = "110"  # where the gap in missed appointments narrows from month to month
+_FEWER_DEPRIVED: Final = ("130", "330", "120")  # where fewer people from the most deprived areas come
 _SEXES: Final = (("female", 53), ("male", 45), ("not_known", 1), ("other", 0.3), ("absent", 0.7))
 _ETHNIC: Final = (
     ("england:A", 70), ("england:C", 6), ("england:H", 4), ("england:J", 5), ("england:M", 3), ("england:N", 4),
@@ -62,8 +70,8 @@ def fill(
     dice = random.Random(20261122)  # noqa: S311 - invented data
     homes = _homes(index, rules, dice)
     store = CountStore(engine, publisher.edition)
-    for month in [*months, periods.month_of(periods.today())]:
-        store.commit(_contacts(month, homes, publisher.edition, index, dice))
+    for nth, month in enumerate([*months, periods.month_of(periods.today())]):
+        store.commit(_contacts(month, nth / MONTHS, homes, publisher.edition, index, dice))
         if month in months:
             people = list(_waiting(homes, dice))
             snapshot = Snapshot(f"synthetic-{month}", month, publisher.edition)
@@ -120,7 +128,12 @@ def _starter_postcodes() -> list[str]:
 
 
 def _contacts(
-    month: str, homes: list[tuple[str | None, Enrichment]], edition: str, index: Index, dice: random.Random
+    month: str,
+    so_far: float,
+    homes: list[tuple[str | None, Enrichment]],
+    edition: str,
+    index: Index,
+    dice: random.Random,
 ) -> Batch:
     unkeyed: dict[tuple[str, str], Counter[Cell]] = defaultdict(Counter)
     cells, words = unkeyed[month, edition], vocabulary()
@@ -133,8 +146,12 @@ def _contacts(
             _drawn(_ETHNIC, n, dice),
             strict=True,
         )
-        for (_, answer), kind, sex, ethnic in drawn:
-            outcome = "admitted" if kind == "emergency" else _outcome(answer, dice)
+        steepness = 2.0 - 1.6 * so_far if specialty == _NARROWING else 1.0
+        for (_, first), kind, sex, ethnic in drawn:
+            answer = first
+            if specialty in _FEWER_DEPRIVED and first.reading.core20 and dice.random() < 0.4:
+                answer = dice.choice(homes)[1]
+            outcome = "admitted" if kind == "emergency" else _outcome(answer, steepness, dice)
             ages = words.bands_of_age[_age(specialty, dice)]
             attendance = "new" if dice.random() < 0.35 else "follow_up"
             contact = Contact(month, specialty, kind, attendance, outcome, *ages, sex, ethnic, None)
@@ -146,14 +163,20 @@ def _contacts(
     return Batch(unkeyed=unkeyed)
 
 
-def _outcome(answer: Enrichment, dice: random.Random) -> str:
-    """Missed more often where areas are more deprived: 13 in 100 in decile 1, 5 in 100 in decile 10."""
-    roll, missed = dice.random(), 0.14 - 0.009 * (answer.reading.imd_decile or 5)
+def _outcome(answer: Enrichment, steepness: float, dice: random.Random) -> str:
+    """Missed more often where areas are more deprived, 13 in 100 in decile 1 and 5 in 100 in decile 10.
+
+    So is cancelled by the hospital, 7 in 100 and 2: what is missed is never shown without it. `steepness` is how many
+    times that gradient the one in missed appointments is.
+    """
+    roll, decile = dice.random(), answer.reading.imd_decile or 5
+    missed = 0.09 + 0.009 * (5.5 - decile) * steepness
+    cancelled = 0.07 - 0.006 * (decile - 1)
     if roll < missed:
         return "did_not_attend"
-    if roll < missed + 0.06:
-        return "cancelled_by_provider" if roll < missed + 0.03 else "cancelled_by_patient"
-    return "attended"
+    if roll < missed + cancelled:
+        return "cancelled_by_provider"
+    return "cancelled_by_patient" if roll < missed + cancelled + 0.03 else "attended"
 
 
 def _age(specialty: str, dice: random.Random) -> int:
@@ -170,4 +193,52 @@ def _waiting(homes: list[tuple[str | None, Enrichment]], dice: random.Random) ->
     for specialty, size in _SIZES.items():
         for text, answer in dice.choices(homes, k=size):
             decile = answer.reading.imd_decile or 5
-            yield Waiting(text, specialty, dice.expovariate(1 / (17 - 0.4 * decile)))
+            yield Waiting(text, specialty, dice.expovariate(1 / (20 - 0.6 * decile)))
+
+
+# ------------------------------------------------------------------------ the organisation's own files
+
+_ORGANISATION: Final = "An invented hospital"
+_SYNTHETIC: Final = "SYNTHETIC: invented by imdlens demo"
+_PRACTICE: Final = (
+    (
+        "110",
+        "Calls before the first appointment",
+        "Somebody rings two days before, and books another day where this one does not suit.\nSYNTHETIC: nobody did.",
+        "The outpatient booking lead",
+        "Fewer missed first appointments in the most deprived fifth of areas; SYNTHETIC.",
+    ),
+    (
+        "all",
+        "Travel costs said in the letter",
+        "Every letter says in one line who can have travel costs paid back, and where to ask. SYNTHETIC.",
+        "The health-inequalities lead",
+        "More people asked; whether fewer appointments were missed is not known. SYNTHETIC.",
+    ),
+)
+# Residents of an invented town in 100: by age, and how much younger its more deprived deciles are.
+_AGES: Final = {"0-17": (22, -0.8), "18-39": (34, -0.6), "40-64": (29, 0.0), "65-79": (11, 0.7), "80+": (4, 0.7)}
+
+
+def own_files(edition: str) -> dict[str, str]:
+    """What an organisation would bring of its own, by the name of the file; each says that it is synthetic."""
+    day, months = periods.today(), _months()
+    year_end = date(periods.financial_year(periods.month_of(day)) + 2, 3, 31).isoformat()
+    first = next(m for m in months if periods.ends_quarter(m) and months.index(m) >= 2)
+    quarter, waits = periods.quarter_name(first), months[0]
+    persons = {
+        (str(decile), band): round(share * (12 - decile) ** 3 / 10 * (1 + tilt * (decile - 5.5) / 9))
+        for decile in range(1, 11)
+        for band, (share, tilt) in _AGES.items()
+    }
+    aims = [
+        ("missed", _NARROWING, 7, quarter, 3, year_end, "The outpatient lead (SYNTHETIC)"),
+        ("over_18_weeks", "all", 4, waits, 2, year_end, "The chief operating officer (SYNTHETIC)"),
+    ]
+    practice = [(*one, day.isoformat(), _ORGANISATION) for one in _PRACTICE]
+    town = as_catchment_file(edition, persons, area="an invented town", source=_SYNTHETIC, of=day, written=day)
+    return {
+        targets.FILE: as_file(targets.COLUMNS, aims, source=_SYNTHETIC, written=day),
+        good_practice.FILE: as_file(good_practice.COLUMNS, practice, source=_SYNTHETIC, written=day),
+        catchment.FILE: town,
+    }

@@ -25,7 +25,7 @@ KINDS: dict[str, Callable[[int], Plan]] = {
     "mid": partial(draw_plan, least_months=9, most_a_month=250.0),
     "sharp": sharp_plan,
 }
-NUMBERS = ("T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11", "derived")
+NUMBERS = ("T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11", "T12", "derived")
 SIZES = ("under 100", "100 to 1000", "over 1000")
 
 

@@ -38,6 +38,7 @@ TABLES: Final = {
     "organisation_lad": "T9",
     "waiting_list": "T10",
     "completeness": "T11",
+    "specialty_new_core20": "T12",
 }
 WEIGHTS: Final = {
     "0-4": 5000, "5-9": 5500, "10-14": 5500, "15-17": 3300, "18-19": 2200, "20-24": 6000, "25-29": 6000,
@@ -189,6 +190,9 @@ class Attack:
         for unit in self.units:
             whole = self._flow(self.months, [unit], FIFTHS)
             self._say(self._sum((("sex", unit, s) for s in _SEXES), whole), 0, 0)
+            for core20 in _CORE20:
+                here = self._flow(self.months, [unit], _of_core20(core20))
+                self._say(self._sum([("first", unit, core20)], here), -ANY, 0)
             for fifth in FIFTHS:
                 here = self._flow(self.months, [unit], [fifth])
                 self._say(self._sum((("age", unit, fifth, b) for b in BROAD), here), 0, 0)
@@ -267,6 +271,7 @@ class Attack:
                 ("wait", row.period, row.unit, facts["core20"], w)
                 for w in ([category] if category != "over_18_weeks" else ["18_to_52_weeks", "over_52_weeks"])
             ],
+            "specialty_new_core20": lambda: [("first", row.unit, facts["core20"])],
             "completeness": lambda: [("status", row.period, facts["client"], category)],
         }
         return self._sum(of[row.table]()) if row.table in of else None
@@ -305,6 +310,9 @@ class Attack:
             for name, classes in _OF_A_YEAR.items():
                 keys = self._flow(self.months, [unit], [fifth], classes)
                 self._attack("derived", f"{name} {unit} {fifth}", self._sum(keys), "derived")
+        for unit, core20 in product(self.units, _CORE20):
+            here = self._flow(self.months, [unit], _of_core20(core20))
+            self._attack("derived", f"not first {unit} {core20}", self._sum(here, [("first", unit, core20)]), "derived")
         children = [("age", u, f, "0-17") for u in self.units for f in FIFTHS]
         rest = self._sum(children, [("child_emergency", f) for f in FIFTHS])
         self._attack("derived", "other contacts of children", rest, "derived")
@@ -445,6 +453,7 @@ _OF_A_YEAR: Final = {
     "attended, missed or cancelled": CLASSES[:3],
     "none of these": CLASSES[3:],
 }
+_CORE20: Final = ("true", "false", "no_decile")
 _SEXES: Final = ("female", "male", "other", "not_known", "absent")
 _STATUSES: Final = (
     "live", "terminated", "not_found", "malformed", "no_fixed_abode", "address_not_known", "country_only", "overseas",
@@ -464,6 +473,10 @@ def fifth_of(decile: int | None) -> str:
     return "no_decile" if decile is None else str((decile + 1) // 2)
 
 
+def _core20_of(decile: int | None) -> str:
+    return "no_decile" if decile is None else str(decile <= 2).lower()
+
+
 def _real(plan: Plan) -> Counter[Key]:
     """The true value of every unknown: only to say which cells are small, and that the truth is a solution."""
     real: Counter[Key] = Counter()
@@ -475,6 +488,8 @@ def _real(plan: Plan) -> Counter[Key]:
             real["outcome", c.month, fifth, c.outcome] += 1
         real["decile", c.unit, str(c.decile)] += 1
         real["sex", c.unit, c.sex] += 1
+        if c.attendance == "new":
+            real["first", c.unit, _core20_of(c.decile)] += 1
         real["age", c.unit, fifth, broad(c.age)] += 1
         real["ethnic", fifth, c.ethnic] += 1
         real["status", c.month, c.client, c.status] += 1
@@ -488,7 +503,6 @@ def _real(plan: Plan) -> Counter[Key]:
         for dimension, group in c.groups:
             real["group", dimension, group] += 1
     for w in plan.waiting:
-        core20 = "no_decile" if w.decile is None else str(w.decile <= 2).lower()
         part = {"to_18": "within_18_weeks", "52_to_65": "over_52_weeks", "over_65": "over_52_weeks"}
-        real["wait", w.month, w.unit, core20, part.get(w.wait, "18_to_52_weeks")] += 1
+        real["wait", w.month, w.unit, _core20_of(w.decile), part.get(w.wait, "18_to_52_weeks")] += 1
     return real

@@ -74,6 +74,7 @@ class Plain(NamedTuple):
     status: str
     lad: str | None
     groups: tuple[tuple[str, str], ...] = ()
+    attendance: str = "new"
 
 
 class PlainWait(NamedTuple):
@@ -123,7 +124,7 @@ def sharp_plan(seed: int) -> Plan:
         if dice.random() < 0.5:  # each of another decile, sex, age and ethnic category
             others = (makeup[unit].contact(dice, c.month, unit, 0.1, 0.0, ENGLISH_LADS, CLIENTS) for c in contacts)
             contacts += list(others)[: dice.randint(1, 12)]
-    return Plan(months, own, contacts, [], _residents(dice) if dice.random() < 0.3 else {})
+    return Plan(months, own, _attending(seed, contacts), [], _residents(dice) if dice.random() < 0.3 else {})
 
 
 def draw_plan(seed: int, *, least_months: int = 1, most_a_month: float = 60.0) -> Plan:
@@ -162,7 +163,8 @@ def draw_plan(seed: int, *, least_months: int = 1, most_a_month: float = 60.0) -
                     decile = None if dice.random() < 0.1 else dice.randint(1, 10)
                     specialty = dice.choice(UNITS.get(unit, OTHERS))
                     waiting.append(PlainWait(month, specialty, unit, decile, dice.choice(vocabulary().wait_grid)))
-    return Plan(months, own, contacts, waiting, _residents(dice) if dice.random() < 0.5 else {})
+    residents = _residents(dice) if dice.random() < 0.5 else {}
+    return Plan(months, own, _attending(seed, contacts), waiting, residents)
 
 
 _AWKWARD = (
@@ -284,6 +286,23 @@ def _trim_to_edges(dice: random.Random, contacts: list[Plain]) -> list[Plain]:
     return found
 
 
+def _attending(seed: int, contacts: Sequence[Plain]) -> list[Plain]:
+    """The contacts, some of them first: all, none or any of each unit and part, or as many as an edge of rounding."""
+    dice = random.Random(f"attendance {seed}")  # of its own, so that a seed's store stays the same but for this
+    parts: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, c in enumerate(contacts):
+        parts[c.unit, "" if c.decile is None else str(c.decile <= 2)].append(place)
+    found = list(contacts)
+    for places in parts.values():
+        n = len(places)
+        edges = {m for k in (0, 1, 2, 7, 8, 12, 13, 17) for m in (k, n - k) if 0 <= m <= n}
+        dice.shuffle(places)
+        firsts = dice.choice((dice.choice(sorted(edges)), round(n * dice.random())))
+        for place in places[firsts:]:
+            found[place] = found[place]._replace(attendance=dice.choice(("follow_up", "follow_up", "absent")))
+    return found
+
+
 def _residents(dice: random.Random) -> dict[tuple[str, str], int]:
     words = vocabulary()
     scale = dice.choice((200, 1000, 5000, 20000))
@@ -313,7 +332,7 @@ def _cells(contact: Plain) -> Sequence[Cell]:
         contact.month,
         contact.specialty,
         contact.type,
-        "new",
+        contact.attendance,
         contact.outcome,
         broad(contact.age),
         five_year(contact.age),

@@ -34,12 +34,13 @@ def event(
     sex: str = "female",
     ethnic: str = "england:A",
     edition: str = "IoD2025",
+    attendance: str = "new",
 ) -> Event:
     """One contact; a band that is no decile is why there is none."""
     quintile = quintile_of(band)
     status = "live" if quintile != NO_DECILE else band
     cells: list[Cell] = [
-        (0, month, specialty, kind, "new", outcome, edition, band),
+        (0, month, specialty, kind, attendance, outcome, edition, band),
         (1, month, specialty, edition, quintile, "age_band", age[0]),
         (1, month, specialty, edition, quintile, "ethnic_category", ethnic),
         (1, month, specialty, edition, quintile, "sex", sex),
@@ -55,7 +56,7 @@ def event(
 
 def fill(engine: Engine, months: Sequence[str], contacts: int = 300, seed: int = 1) -> None:
     """Random contacts in two specialties of their own and some others."""
-    dice = random.Random(seed)
+    dice, others = random.Random(seed), random.Random(f"attendance {seed}")
     store = CountStore(engine, "IoD2025")
     bands = [*map(str, range(1, 11)), "no_fixed_abode", "not_found"]
     for month in months:
@@ -69,6 +70,7 @@ def fill(engine: Engine, months: Sequence[str], contacts: int = 300, seed: int =
                 dice.choice((("40-64", "50-54"), ("0-17", "5-9"), ("80+", "85-89"))),
                 dice.choice(("female", "male")),
                 dice.choice(("england:A", "england:H", "not_stated")),
+                attendance=others.choice(("new", "follow_up", "follow_up", "absent")),
             )
             for _ in range(contacts)
         ]

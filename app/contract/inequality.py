@@ -39,7 +39,7 @@ class InequalityQuery(_Unit):
     by: Literal["specialty"] | None = Field(
         None, description="All units side by side instead of one; not with `specialty` or `rtt_group`."
     )
-    period: Annotated[str, Field(max_length=12, pattern=r"^[0-9MQ-]*$")] | None = Field(
+    period: Annotated[str, Field(min_length=1, max_length=12, pattern=r"^[0-9MQ-]*$")] | None = Field(
         None,
         description="As it is published: `2026-27-Q2`, `2026-27` or `2026-10`; the newest by default, a quarter where"
         " there is one.",

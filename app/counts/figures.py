@@ -16,7 +16,7 @@ from app.counts import tables
 from app.counts.cells import NO_DECILE
 from app.counts.disclosure import Choice, Structure
 from app.counts.periods import quarter_name
-from app.counts.tables import DECILES, Figure, Units
+from app.counts.tables import DECILES, FIRST, Figure, Units
 from app.counts.vocabulary import vocabulary
 
 _BANDS: Final = (*DECILES, NO_DECILE)
@@ -75,7 +75,7 @@ class _Reader:
         self._grids += tables.grid(table, period, self._units, clients, lads)
 
     def flows(self) -> None:
-        """T1, T6, T2, T3 and T4."""
+        """T1, T6, T2, T3, T4 and T12."""
         for month in self._span.months:
             self._add_grid("specialty_core20", month)
             self._add_grid("organisation_outcome", month)
@@ -84,11 +84,17 @@ class _Reader:
         if self._span.year:
             self._add_grid("specialty_decile", self._span.year)
             self._add_grid("specialty_dna_quintile", self._span.year)
-        for month, specialty, outcome, band, n in self._rows(
-            f"SELECT month, specialty, outcome, band, sum(n) FROM flow {_BETWEEN} GROUP BY 1, 2, 3, 4"  # noqa: S608
+            self._add_grid("specialty_new_core20", self._span.year)
+        sum_of_first = f"sum(CASE attendance WHEN '{FIRST}' THEN n ELSE 0 END)"
+        for month, specialty, outcome, band, n, firsts in self._rows(
+            f"SELECT month, specialty, outcome, band, sum(n), {sum_of_first} FROM flow {_BETWEEN} GROUP BY 1, 2, 3, 4"  # noqa: S608
         ):
             kind = (month, self._units.of(specialty), band if band in DECILES else NO_DECILE, outcome)
             self._atoms[kind] += int(n)
+            if self._span.year:
+                first = tables.first_figure(self._span.year, kind[1], band)
+                self._found[first] += int(firsts)
+                self._found[_not_first(first)] += int(n) - int(firsts)
         for kind, n in self._atoms.items():
             for figure in self._families(*kind):
                 if figure is not None:
@@ -214,7 +220,7 @@ class _Reader:
     def _choices(
         self, kinds: Sequence[tuple[str, str, str, str]]
     ) -> tuple[list[Choice], np.ndarray[Any, np.dtype[np.int64]]]:
-        """Status, sex, age, ethnic category and district: each contact of a kind takes one of each."""
+        """Status, sex, age, ethnic category, district, first or not: each contact of a kind takes one of each."""
         found: dict[tuple[str, ...], list[tuple[int, ...]]] = defaultdict(list)
         for figure in list(self._slots):
             self._label(figure, found)
@@ -236,11 +242,12 @@ class _Reader:
                     ("age", unit, tables.quintile_of(band)),
                     ("ethnic", tables.quintile_of(band)),
                     ("lad",) if band != NO_DECILE else ("none",),
+                    ("first", unit, tables.core20_of(band)),
                 )
             ]
             for month, unit, band, _ in kinds
         ]
-        return choices, np.array(wanted, np.int64).reshape(len(kinds), 5)
+        return choices, np.array(wanted, np.int64).reshape(len(kinds), 6)
 
     def _label(self, figure: Figure, found: dict[tuple[str, ...], list[tuple[int, ...]]]) -> None:
         slot = self._slots[figure]
@@ -252,6 +259,9 @@ class _Reader:
                 found["placed" if figure.category in _WITH_AREA else "nowhere", figure.period].append(label)
             case "specialty_sex":
                 found["sex", figure.unit].append((slot,))
+            case "specialty_new_core20":
+                # Nothing else tells of attendance, so any contact of the part may be one of the first.
+                found["first", figure.unit, figure.core20] += [(slot,), (self._slot(_not_first(figure)),)]
             case "organisation_ethnicity":
                 found["ethnic", figure.imd_quintile].append((slot,))
             case "organisation_lad":
@@ -323,6 +333,11 @@ def _under_18(year: str, quintile: str) -> Figure:
         dimension="age_band",
         category=UNDER_18,
     )
+
+
+def _not_first(first: Figure) -> Figure:
+    """What a reader gets from T3 and T12: contacts that are not first ones."""
+    return Figure("hidden_not_first", first.period, first.unit, core20=first.core20)
 
 
 def _complements(

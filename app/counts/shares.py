@@ -22,7 +22,7 @@ _DNA: Final = "did_not_attend"
 
 def share(figure: Figure, shown: Mapping[Figure, int | None], rule: Rule) -> Share:
     """The share that stands beside a figure. `shown` holds every published figure, None where it is hidden."""
-    if figure.table == "specialty_core20" and figure.core20 in CORE20_PARTS[:2]:
+    if figure.table in ("specialty_core20", "specialty_new_core20") and figure.core20 in CORE20_PARTS[:2]:
         parts = [shown[figure._replace(core20=part)] for part in CORE20_PARTS[:2]]
         return _part(shown[figure], parts, rule, limits=True)
     if figure.table in ("specialty_dna_core20", "specialty_dna_quintile") and figure.outcome == _DNA:

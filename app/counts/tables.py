@@ -17,6 +17,7 @@ ALL_OTHER: Final = "all_other"
 ATTENDED_OR_NOT: Final = "attended_or_did_not_attend"
 _DNA, _ATTENDED = "did_not_attend", "attended"
 BY_PROVIDER: Final = "cancelled_by_provider"
+FIRST: Final = "new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,17 @@ TABLES: Final[Mapping[str, Table]] = {
             "Contacts that could not be counted are not here.",
             "None.",
         ),
+        Table(
+            "specialty_new_core20",
+            "T12",
+            "year",
+            "First contacts by specialty and by whether the home area is in the most deprived fifth of England"
+            " (Core20)",
+            "Only contacts sent as first ones are counted, whatever their outcome: nearly people, but a first contact"
+            " that is missed or cancelled and booked again is two. Those without a decile have a row of their own and"
+            " are in no share.",
+            "Share of the specialty's first contacts with a decile, in whole percent with 95% Wilson limits.",
+        ),
     )
 }
 
@@ -272,6 +284,11 @@ def year_figures(
     return decile, (said if outcome == _DNA else None), said._replace(outcome=ATTENDED_OR_NOT), None
 
 
+def first_figure(year: str, unit: str, band: str) -> Figure:
+    """Of T12."""
+    return Figure("specialty_new_core20", year, unit, core20=core20_of(band), dimension="attendance", category=FIRST)
+
+
 def grid(table: str, period: str, units: Units, clients: Iterable[str] = (), lads: Iterable[str] = ()) -> list[Figure]:
     """Every figure of a table in the order of its rows, so that nothing is shown by being absent."""
     words = vocabulary()
@@ -315,5 +332,8 @@ _GRIDS: Final[Mapping[str, _Grid]] = {
     "waiting_list": lambda b, u, *_: _with(b._replace(dimension="wait"), u, core20=CORE20_PARTS, category=WAITS),
     "completeness": lambda b, _u, _w, clients, _l: _with(
         b._replace(dimension="postcode_status"), ("",), client=clients, category=STATUSES
+    ),
+    "specialty_new_core20": lambda b, u, *_: _with(
+        b._replace(dimension="attendance", category=FIRST), u, core20=CORE20_PARTS
     ),
 }

@@ -68,6 +68,9 @@ def choices(published: Published, measure: MeasureName, unit: str, period: str, 
         # By specialty fewer figures are small, so they may all be shown where those of a month are not.
         units = published.units("specialty_dna_core20", period)
         return [by_months, _added(_by_core20(measure, u, period, group) for u in units)]
+    if is_year(period):
+        units = published.units("specialty_dna_quintile", period)
+        return [by_months, _added(_by_fifths(measure, u, period, group) for u in units)]
     return [by_months]
 
 

@@ -31,6 +31,7 @@ from app.inequality.measures import dispersion, effective_total, gap_funnel, pro
 CONFIDENCE: Final = 0.998
 _LIMIT: Final = 3.09  # as the funnel is drawn
 _DNA, _BY_PROVIDER = "did_not_attend", "cancelled_by_provider"
+_WORTH_SAYING: Final = 1.5  # over-dispersion
 _SIZES: Final = 12  # sizes at which the funnel is given
 _TABLES: Final[Mapping[tuple[MeasureName, str], str]] = {
     ("missed", "quarter"): "specialty_dna_core20",
@@ -195,7 +196,7 @@ def _ranked(
         funnel,
         effect,
         round(phi, 1),
-        _sentence(what, page.period, rows, refused),
+        _sentence(page.period, rows, refused, phi),
         None,
         source_of_pages([page]),
     )
@@ -227,14 +228,24 @@ def _nothing(what: Measure, page: Publication, refused: Sequence[tuple[Unit, Ref
     return replace(_refused(what, page.period, refusal, page), refused=tuple(refused))
 
 
-def _sentence(what: Measure, period: str, rows: Sequence[RankedGap], refused: Sequence[tuple[Unit, Refusal]]) -> str:
+def _sentence(period: str, rows: Sequence[RankedGap], refused: Sequence[tuple[Unit, Refusal]], phi: float) -> str:
     out = [row.unit.name for row in rows if row.stands_out]
-    many = f"{len(out)} of {len(rows)} units" if out else f"none of {len(rows)} units"
+    many = f"{len(out)} of {len(rows)} services" if out else f"none of {len(rows)} services"
     stand = "stands out" if len(out) < 2 else "stand out"
     names = f": {', '.join(out)}" if 0 < len(out) <= 3 else ""
-    without = f" {len(refused)} more have no figure, each with its reason." if refused else ""
+    wide = (
+        f" Services differ among themselves {phi:.1f} times as much as chance alone would make them, and the limits are"
+        " widened for that."
+        if phi >= _WORTH_SAYING
+        else ""
+    )
+    without = f" {len(refused)} more {_have(len(refused))} no figure, each with its reason." if refused else ""
     return (
-        f"In {periods.in_words(period)}, {many} {stand} from the others by more than chance explains{names}."
+        f"In {periods.in_words(period)}, {many} {stand} from the others by more than the limits allow{names}.{wide}"
         f"{without} The limits are 99.8%: at 95%, one look at 178 specialties would give about nine false alarms."
         f" What stands out is a question to ask, not anybody's fault."
     )
+
+
+def _have(many: int) -> str:
+    return "has" if many == 1 else "have"

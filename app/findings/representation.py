@@ -11,7 +11,7 @@ from typing import Final
 from app.context.catchment import Catchment, Catchments
 from app.counts import periods
 from app.counts.parts import ABSENT, Part, Publication, Published
-from app.counts.tables import TABLES, Figure
+from app.counts.tables import CORE20_PARTS, TABLES, Figure
 from app.findings import words
 from app.findings.drawn import percent, tenths
 from app.findings.findings import (
@@ -229,10 +229,13 @@ def _expected(
 
 
 def _pair(published: Published, table: str, of: Sequence[str], unit: str) -> tuple[Part, Part]:
-    core20, rest = (
-        published.total(Figure(table, period, unit, core20=part) for period in of) for part in ("true", "false")
-    )
+    core20, rest = (published.total(_figure(table, period, unit, part) for period in of) for part in CORE20_PARTS[:2])
     return core20, rest
+
+
+def _figure(table: str, period: str, unit: str, core20: str) -> Figure:
+    figure = Figure(table, period, unit, core20=core20)
+    return figure._replace(dimension="attendance", category="new") if table == FIRST_CONTACTS else figure
 
 
 def _is_shown(pair: tuple[Part, Part]) -> bool:
@@ -268,11 +271,12 @@ def _said(
     if share.percent is None or reference is None or ratio is None:
         return ""
     contacts = "first contacts" if found.are_first else "contacts"
+    times = "about the same share" if ratio.value == 1 else f"{ratio.value} times the share"
     other = against.format(name=reference.name, percent=reference.share.value)
     return (
         f"In {periods.in_words(found.year)}, {words.in_100(share)} {contacts}{words.in_unit(unit)} were with people"
-        f" from the most deprived fifth of areas; {other}. That is {ratio.value} times the share (95% limits"
-        f" {ratio.lower} to {ratio.upper}). {_NOT_YET_FAIR}"
+        f" from the most deprived fifth of areas; {other}. That is {times} (95% limits {ratio.lower} to"
+        f" {ratio.upper} times). {_NOT_YET_FAIR}"
     )
 
 

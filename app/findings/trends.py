@@ -165,20 +165,20 @@ def _judge(chart: Xmr | None, what: Measure, of: str, times: tuple[str, str]) ->
         (shown,) = _phases(Xmr((last,), (), ()), [""], of)
         limits = (shown.lower or 0, shown.upper or 0)
     mean = None if last.mean is None else round(last.mean)
-    rule, run = _evidence(chart)
-    return found, words.trend(found, of, mean, limits, run, rule, last.points, times, LEAST_POINTS)
+    cause, run = _evidence(chart)
+    return found, words.trend(found, of, mean, limits, cause, run, last.points, times, LEAST_POINTS)
 
 
-def _evidence(chart: Xmr) -> tuple[str, int]:
-    """The rule that the last point shown is part of, and for how many points up to it; without one, empty and 0."""
+def _evidence(chart: Xmr) -> tuple[SpecialCause | None, int]:
+    """The cause that the last point shown is part of, and for how many points up to it; None and 0 without one."""
     last = chart.phases[-1]
     shown = [i for i in range(last.start, last.stop) if chart.values[i] is not None]
     if not shown or not chart.flags[shown[-1]]:
-        return "", 0
+        return None, 0
     cause: SpecialCause = min(chart.flags[shown[-1]], key=lambda c: (_RULES.index(c.rule), c.direction))
     run = 0
     for i in reversed(range(last.start, shown[-1] + 1)):
         if cause not in chart.flags[i]:
             break
         run += 1
-    return cause.rule, run
+    return cause, run

@@ -210,7 +210,7 @@ def hidden(mark: str, suppress_up_to: int) -> str:
 def too_few(measure: Measure, least: int) -> str:
     """A total is under the least that a share may have."""
     of = {"missed": "appointments", "cancelled_by_provider": "appointments", "core20_share": "contacts"}
-    return f"Too few to say: each part needs at least {least} {of.get(measure.name, 'people waiting')}, as published."
+    return f"Too few to say: each part needs at least {least:,} {of.get(measure.name, 'people waiting')}, as published."
 
 
 def no_slope(measure: Measure) -> str:
@@ -257,13 +257,16 @@ def trend(
     of: str,
     mean: int | None,
     limits: tuple[int, int] | None,
+    cause: tuple[str, str] | None,
     run: int,
-    rule: str,
     shown: int,
     times: tuple[str, str],
     least: int,
 ) -> str:
-    """The verdict in words. `run` points up to the last one follow `rule`; `shown` are there since the last break."""
+    """The verdict in words.
+
+    `cause` is a rule and its direction, which the last `run` points follow; `shown` are there since the last break.
+    """
     what = "The gap" if of == "gap" else "The share"
     one, several = times
     if verdict == "too_few":
@@ -279,21 +282,22 @@ def trend(
         "worsening": "has widened" if of == "gap" else "has risen",
         "changed": "has changed",
     }[verdict]
-    return f"{what} {said}: {_evidence(rule, run, times, around)}. The chart does not say why."
+    evidence = _evidence(*cause, run, times, around) if cause else ""
+    return f"{what} {said}: {evidence}. The chart does not say why."
 
 
 def _mean_points(mean: int) -> str:
     return f"{signed(mean)} point{'' if abs(mean) == 1 else 's'}"
 
 
-def _evidence(rule: str, run: int, times: tuple[str, str], around: str) -> str:
+def _evidence(rule: str, direction: str, run: int, times: tuple[str, str], around: str) -> str:
     one, several = times
-    mean = around.removeprefix("around ")
+    is_high, mean = direction == "high", around.removeprefix("around ")
     return {
-        "outside_limits": f"the last {one} is outside the limits that it had kept to",
-        "shift": f"the last {run} {several} are on one side of their mean of {mean}",
-        "trend": f"the last {run} {several} go in one direction without a turn",
-        "near_limit": f"at least 2 of the last 3 {several} are near a limit",
+        "outside_limits": f"the last {one} is {'above the upper' if is_high else 'below the lower'} limit",
+        "shift": f"the last {run} {several} are {'above' if is_high else 'below'} the mean of {mean}",
+        "trend": f"the last {run} {several} {'rose' if is_high else 'fell'} each time",
+        "near_limit": f"at least 2 of the last 3 {several} are near the {'upper' if is_high else 'lower'} limit",
     }[rule]
 
 
@@ -348,23 +352,32 @@ def inclusion_not_published(year: str) -> str:
 
 def headline(found: Gap, certain: int, looked_at: int) -> str:
     """The gap that is shown first, and of how many it was chosen."""
+    if found.absolute is None:
+        return found.sentence
+    said = gap(found.measure, found.unit, found.period, found.core20, found.rest, found.absolute, None)
     if looked_at == 1:
-        return f"{found.sentence} It is the only gap that could be looked at."
+        return f"{said} It is the only gap that could be looked at."
     others = "the only certain one" if certain == 1 else f"one of {certain} certain ones"
     largest = "" if certain == 1 else ", and the largest"
-    if certain > 1 and found.absolute is not None and found.absolute.value > 0:
+    if certain > 1 and found.absolute.value > 0:
         largest = ", and the largest with more in the most deprived fifth"
-    return f"{found.sentence} Of {looked_at} gaps looked at it is {others}{largest}."
+    return f"{said} Of {looked_at} gaps looked at it is {others}{largest}."
 
 
 def no_certain_gap(looked_at: Sequence[Gap]) -> str:
     """All gaps that could be worked out are uncertain."""
-    which = "; ".join(f"{g.measure.label.lower()}: {_limits(g.absolute)}" for g in looked_at if g.absolute)
+    which = "; ".join(f"{_label(g)}: {_limits(g.absolute)}" for g in looked_at if g.absolute)
     one = len(looked_at) == 1
     said = "The one gap that could be looked at is not certain" if one else f"None of {len(looked_at)} gaps is certain"
     return f"{said} ({which})."
 
 
+def _label(gap: Gap) -> str:
+    if gap.measure.name == "missed" and gap.unit.is_for_children:
+        return "appointments to which children were not brought"
+    return gap.measure.label.lower()
+
+
 def nothing_to_say(reason: str) -> str:
     """No gap can be worked out."""
-    return f"Too few to say anything yet. {reason}"
+    return reason if reason.startswith("Too few to say") else f"Too few to say anything. {reason}"

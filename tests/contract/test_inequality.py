@@ -79,7 +79,7 @@ def test_numbers_or_a_refusal_and_never_both(door: TestClient) -> None:
                 assert numbers == [None] * 4
                 assert body["refusal"]["sentence"] == body["sentence"]
             elif measure != "core20_share":
-                assert body["absolute"] and body["direction"]
+                assert None not in (body["absolute"], body["direction"])
 
 
 def test_missed_appointments_of_the_organisation_are_the_sums_of_what_is_published(door: TestClient) -> None:
@@ -173,7 +173,8 @@ def test_csv_by_accept_or_by_name_suits_excel_and_holds_the_same_numbers(door: T
     assert by_name.headers["content-type"] == "text/csv; charset=utf-8"
     assert by_name.content.startswith(b"\xef\xbb\xbf" + ",".join(CSV_COLUMNS).encode())
     rows = list(csv.DictReader(io.StringIO(by_name.content.decode("utf-8-sig"))))
-    assert rows and not any(re.fullmatch(r"\d{4}-\d{2}", row["period"]) for row in rows if row["figure"] == "gap")
+    assert rows
+    assert not any(re.fullmatch(r"\d{4}-\d{2}", row["period"]) for row in rows if row["figure"] == "gap")
     body = door.get(path).json()
     if "points" in body:
         assert [row["value"] for row in rows] == [str(p["value"]) for p in body["points"]]
@@ -222,3 +223,20 @@ def test_while_the_store_cannot_be_read_the_doors_say_so(starter: Path, tmp_path
         with opened(database_url(settings)) as engine, writing(engine) as connection:
             connection.exec_driver_sql("DROP TABLE publication")
         assert client.get("/v1/inequality").status_code == client.get("/v1/trend").status_code == 503
+
+
+def test_what_a_deployment_decides_reaches_its_answers(settings: Settings, door: TestClient) -> None:
+    other = settings.model_copy(update={"design_effect": 4.0, "unknown_limit": 100, "least_denominator": 100_000})
+    with calling(other, "breakdowns") as client:
+        assert ask(client)["refusal"]["code"] == "too_few"
+        assert "at least 100,000" in ask(client)["sentence"]
+        assert "design effect" in ask(client)["notes"][0]
+    wide = settings.model_copy(update={"design_effect": 4.0, "unknown_limit": 100})
+    with calling(wide, "breakdowns") as client:
+        widened, plain = ask(client), ask(door)
+        assert widened["absolute"]["value"] == plain["absolute"]["value"]
+        assert widened["absolute"]["upper"] > plain["absolute"]["upper"]
+        assert ask(client, by="specialty")["design_effect"] == 4.0
+        assert ask(door, by="specialty")["refusal"]["code"] == "no_design_effect"
+        assert "mind what is missing" in plain["notes"][-1]
+        assert "mind what is missing" not in widened["notes"][-1]

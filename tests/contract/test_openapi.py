@@ -21,11 +21,16 @@ NAMES = {"patient-view": "PatientView", "appointment-book": "AppointmentBook"}
 # too long a list may be over the limit of a body before it is anything else.
 REFUSALS = ["400", "401", "403", "404", "405", "406", "412", "413", "415", "422"]
 NEGATIVE = {"negative_data_rejection": {"expected-statuses": REFUSALS}}
-# No schema can say that a column which the query names must be there.
+# No schema can say that a column which the query names must be there, or that of two parameters only one may be; nor
+# what is published.
 POSITIVE = {"positive_data_acceptance": {"expected-statuses": ["2xx", "422"]}}
+PUBLISHED = {"positive_data_acceptance": {"expected-statuses": ["2xx", "404", "422"]}}
 CONFIG = {
     "checks": NEGATIVE,
-    "operations": [{"include-path": "/v1/enrich/stream", "checks": NEGATIVE | POSITIVE}],
+    "operations": [
+        {"include-path": "/v1/enrich/stream", "checks": NEGATIVE | POSITIVE},
+        *({"include-path": path, "checks": NEGATIVE | PUBLISHED} for path in ("/v1/inequality", "/v1/trend")),
+    ],
 }
 
 

@@ -52,6 +52,14 @@ def test_the_demonstration_shows_a_gradient_and_says_everywhere_that_it_is_inven
     assert all(table["periods"] for table in listed)
 
 
+def test_the_demonstration_brings_files_of_its_own_that_say_that_they_are_invented(demo: Path) -> None:
+    run = imdlens("rules", "check", "here/local", cwd=demo)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("yours") == 3
+    for name in ("catchment.csv", "good_practice.csv", "targets.csv"):
+        assert "# source: SYNTHETIC" in (demo / "here" / "local" / name).read_text("utf-8")
+
+
 def test_a_demonstration_never_goes_into_a_store_that_holds_counts(demo: Path) -> None:
     run = imdlens("demo", "--out", "here", cwd=demo)
     assert run.returncode == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.counts import seal as sealing
-from tests.attacker import WEIGHTS, Attack, Verdict, published_rows
+from tests.attacker import WEIGHTS, Attack, Verdict, fifth_of, published_rows
 from tests.counts_stores import OUTCOMES, Plain, Plan, draw_plan, opened_store, seal_all, sharp_plan
 
 MONTHS = ["2024-12", "2025-01", "2025-02", "2025-03"]
@@ -87,6 +87,14 @@ CASES = {
         *(of_x04(o, m)._replace(decile=9) for m in MONTHS for o in OUTCOMES for _ in range(9)),
         *(ADULT._replace(month=m, decile=3, outcome=o) for m in MONTHS for o in OUTCOMES for _ in range(9)),
     ],
+    "first contacts and all contacts of a clinic leave one that is not first": [
+        *(of_x04("attended", month) for month in MONTHS for _ in range(3)),
+        *(of_x04("attended", month)._replace(decile=5) for month in MONTHS for _ in range(4)),
+        of_x04("attended", MONTHS[0])._replace(decile=5, attendance="follow_up"),
+        *every_month(ADULT, 30),
+        *every_month(ADULT._replace(decile=3), 30),
+        *every_month(ADULT._replace(decile=5), 30),
+    ],
     "two contacts in a year": [ADULT._replace(month=MONTHS[0]), CHILD._replace(month=MONTHS[0])],
 }
 
@@ -94,6 +102,15 @@ CASES = {
 @pytest.mark.parametrize("name", CASES, ids=[re.sub(r"[^a-z]+", "-", name.lower().replace("'", "")) for name in CASES])
 def test_tables_that_overlap_pin_nothing_together(tmp_path: Path, name: str) -> None:
     assert_nothing_is_pinned(attacked(Plan(MONTHS, ["X04"], CASES[name]), tmp_path))
+
+
+def test_one_contact_in_a_clinics_year_does_not_empty_the_tables_of_all_others(tmp_path: Path) -> None:
+    plan = draw_plan(1006, most_a_month=20)
+    mine = [c for c in plan.contacts if c.unit == "320" and fifth_of(c.decile) == "1"]
+    assert [c.attendance for c in mine] == ["new"]
+    with opened_store(plan, tmp_path) as engine:
+        rows = [tables for sealed in seal_all(engine, plan) for tables in sealed.withheld.elements()]
+    assert len([table for table in rows if table != sealing.STANDARDISED]) < 10
 
 
 @pytest.mark.parametrize("residents", [100, 1000, 10_000])

@@ -20,6 +20,7 @@ from tests.counts_stores import Plain, PlainWait, Plan, broad, draw_plan, five_y
 YEAR = "2024-25"
 DENOMINATOR = "attended_or_did_not_attend"
 CANCELLED = "cancelled_by_provider"
+FIRST = {"dimension": "attendance", "category": "new"}
 DIMENSIONS = (
     "contact_type", "outcome", "imd_decile", "imd_quintile", "core20", "dimension", "category", "client",
 )  # fmt: skip
@@ -53,6 +54,8 @@ def counted_in(c: Plain) -> Iterator[Key]:
     yield key("specialty_decile", YEAR, c.unit, imd_decile=str(c.decile or "no_decile"))
     yield key("specialty_sex", YEAR, c.unit, dimension="sex", category=c.sex)
     yield key("specialty_age", YEAR, c.unit, dimension="age_band", category=broad(c.age))
+    if c.attendance == "new":
+        yield key("specialty_new_core20", YEAR, c.unit, core20=core20, **FIRST)
     if c.type == "emergency" and c.age is not None and c.age < 18:
         parts = {"contact_type": "emergency", "dimension": "age_band", "category": "0-17"}
         yield key("organisation_under18_emergency", YEAR, imd_quintile=fifth, **parts)
@@ -108,6 +111,8 @@ def rows_of_a_year(plan: Plan) -> set[Key]:
     found = {key("specialty_decile", YEAR, u, imd_decile=d) for u, d in product(units, deciles)}
     for u, q, o in product(units, FIFTHS[:5], (DENOMINATOR, "did_not_attend", CANCELLED)):
         found.add(key("specialty_dna_quintile", YEAR, u, imd_quintile=q, outcome=o))
+    for u, c in product(units, ("true", "false", "no_decile")):
+        found.add(key("specialty_new_core20", YEAR, u, core20=c, **FIRST))
     for u, s in product(units, (*words.sexes, "absent")):
         found.add(key("specialty_sex", YEAR, u, dimension="sex", category=s))
     for u, b in product(units, BROAD):
@@ -165,8 +170,8 @@ def share_of(where: Key, published: Mapping[Key, Mapping[str, Any]]) -> tuple[in
     table, period, unit, parts = where
     of, nothing = dict(parts), (None, None, None)
     limits = True
-    if table == "specialty_core20" and of["core20"] != "no_decile":
-        wholes = [key(table, period, unit, core20=c) for c in ("true", "false")]
+    if table in ("specialty_core20", "specialty_new_core20") and of["core20"] != "no_decile":
+        wholes = [key(table, period, unit, **(of | {"core20": c})) for c in ("true", "false")]
     elif table in ("specialty_dna_core20", "specialty_dna_quintile") and of["outcome"] == "did_not_attend":
         wholes = [key(table, period, unit, **(of | {"outcome": DENOMINATOR}))]
     elif table == "specialty_dna_quintile" and of["outcome"] == CANCELLED:
@@ -214,6 +219,7 @@ def check_sums(plan: Plan, truth: Counter[Key]) -> None:
         "organisation_ethnicity", "completeness",
     )  # fmt: skip
     assert {table: sums[table] for table in once} == dict.fromkeys(once, contacts)
+    assert sums["specialty_new_core20"] == sum(c.attendance == "new" for c in plan.contacts)
     for dna in ("did_not_attend", DENOMINATOR):
         quarters, years = (
             sum(n for (t, _, _, parts), n in truth.items() if t == table and ("outcome", dna) in parts)
@@ -255,4 +261,4 @@ def test_some_of_these_stores_have_shares_and_rates(tmp_path: Path, monkeypatch:
     for seed in (0, 3, 5, 6, 8):
         rows = publish(draw_plan(seed, least_months=3, most_a_month=400), tmp_path)
         said.update(TABLES[r.table] for r in rows if r.facts["value"] is not None)
-    assert set(said) >= {"T1", "T2", "T4", "T7"}
+    assert set(said) >= {"T1", "T2", "T4", "T7", "T12"}

@@ -102,9 +102,10 @@ def test_a_share_is_refused_when_a_part_is_hidden_or_the_whole_is_under_100(
     assert share(DNA, {DNA: part, ALL: whole}, Rule()) == shown
 
 
+@pytest.mark.parametrize("table", ["specialty_core20", "specialty_new_core20"])
 @pytest.mark.parametrize("count", [1, 7, 8, 12, 98, 102, 103])
-def test_a_share_of_a_sum_needs_all_its_published_parts(count: int) -> None:
-    parts = [Figure("specialty_core20", "2024-04", "110", core20=part) for part in ("true", "false")]
+def test_a_share_of_a_sum_needs_all_its_published_parts(count: int, table: str) -> None:
+    parts = [Figure(table, "2024-25", "110", core20=part) for part in ("true", "false")]
     shown = {parts[0]: 200, parts[1]: Rule().published(count)}
     said = share(parts[0], shown, Rule())
     assert (said == Share()) == (count <= 7)

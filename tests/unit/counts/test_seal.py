@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from app.counts.periods import month_of, today
 from app.counts.published import PublishedTables
 from app.counts.seal import SealError, declare_units, months_due, seal
 from app.counts.store import Batch, CountStore
-from app.counts.tables import Figure, Units
+from app.counts.tables import TABLES, Figure, Table, Units
 from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
 from app.database import writing
 from app.enrichment import Rules
@@ -280,6 +281,65 @@ def test_what_a_reader_gets_by_subtraction_is_protected_like_what_is_shown(
     of_year = ("attended", "neither", "attended_missed_or_cancelled", "none_of_these")
     assert {("hidden_year", outcome) for outcome in of_year} <= protected
     assert {("hidden_quarter", outcome) for outcome in of_year[:2]} <= protected
+    assert ("hidden_not_first", "") in protected
+
+
+def published_of(engine: Engine, table: str, period: str) -> list[tuple[str, str, str, object, str]]:
+    """Rows of one table and period: the specialty, what they are of, the count and its mark."""
+    rows = PublishedTables(engine).choose(table, period).rows
+    return [(r["specialty"] or "", r["outcome"] or "", r["core20"] or "", r["n"], r["suppressed"] or "") for r in rows]
+
+
+def test_a_year_that_began_before_a_table_was_listed_ends_with_it_as_if_it_always_was(
+    sqlite: Engine, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = sqlite
+    with opened(postgres_url) as new:
+        with monkeypatch.context() as patched:
+            patched.delitem(cast("dict[str, Table]", TABLES), "specialty_new_core20")
+            sealed(old, YEAR[:-1])
+        before = everything(old)
+        fill(old, YEAR[-1:], seed=2)
+        seal(old, YEAR[-1], PUBLISHER)
+        assert set(before) < set(everything(old))
+        sealed(new, YEAR[:-1])
+        fill(new, YEAR[-1:], seed=2)
+        seal(new, YEAR[-1], PUBLISHER)
+        for table in ("specialty_new_core20", "specialty_dna_quintile", "specialty_decile"):
+            rows = published_of(old, table, "2024-25")
+            assert rows == published_of(new, table, "2024-25")
+            assert any(n for *_, n, _ in rows)
+
+
+def test_a_year_published_without_a_table_stays_as_it_is_and_the_next_one_has_it(sqlite: Engine) -> None:
+    sealed(sqlite, YEAR[-1:])
+    # As a version left it that knew neither first contacts nor what the hospital cancelled.
+    run(
+        sqlite,
+        *(
+            f"DROP TRIGGER {table}_{event}"
+            for table in ("published_row", "publication")
+            for event in ("update", "delete")
+        ),
+        "DELETE FROM published_row WHERE name = 'specialty_new_core20' OR outcome = 'cancelled_by_provider'"
+        " AND name = 'specialty_dna_quintile'",
+        "DELETE FROM publication WHERE name = 'specialty_new_core20'",
+    )
+    before = everything(sqlite)
+    fill(sqlite, ["2026-03"], seed=2)
+    for month in months_due(sqlite)[:12]:
+        seal(sqlite, month, PUBLISHER)
+    assert set(before) < set(everything(sqlite))
+    assert all(
+        outcome != "cancelled_by_provider"
+        for _, outcome, *_ in published_of(sqlite, "specialty_dna_quintile", "2024-25")
+    )
+    assert any(
+        outcome == "cancelled_by_provider"
+        for _, outcome, *_ in published_of(sqlite, "specialty_dna_quintile", "2025-26")
+    )
+    chosen = PublishedTables(sqlite).choose("specialty_new_core20", "all")
+    assert [p.period for p in chosen.publications] == ["2025-26"]
 
 
 def test_an_edition_holds_for_a_financial_year_and_its_change_is_a_labelled_break(sqlite: Engine) -> None:

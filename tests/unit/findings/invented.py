@@ -42,7 +42,10 @@ class Given:
         """T12: first contacts from Core20 areas and from the rest."""
         for unit, parts in units.items():
             for core20, n in zip(("true", "false", "no_decile"), (*parts, 0), strict=True):
-                self.add(Figure("specialty_new_core20", year, unit, core20=core20), n)
+                first = Figure(
+                    "specialty_new_core20", year, unit, core20=core20, dimension="attendance", category="new"
+                )
+                self.add(first, n)
 
     def contacts(self, units: Mapping[str, tuple[int | str, int | str]], year: int = 2025) -> None:
         """T1: as many contacts in each month of a financial year."""

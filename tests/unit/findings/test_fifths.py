@@ -101,6 +101,16 @@ def test_the_organisation_s_year_is_the_sum_of_its_months_without_those_of_unkno
     assert [(s.n, s.total) for s in cancelled.shares] == [(240, 12 * (220 + 10 * n)) for n in (5, 4, 3, 2, 1)]
 
 
+def test_where_a_month_hides_a_part_the_years_of_the_specialties_are_added() -> None:
+    store = Plain().by_fifths(YEAR, "340", FALLING, cancelled=[100, 50, 50, 50, 50])
+    store.by_fifths(YEAR, "all_other", FALLING, cancelled=[10, 10, 10, 10, 10])
+    store.outcomes("2025-04", {"1": {"did_not_attend": "*"}})
+    missed = fifths(store.published(), "missed", "", YEAR, OPTIONS)
+    assert [(s.n, s.total) for s in missed.shares] == [(280, 2000), (240, 2000), (200, 2000), (180, 2000), (160, 2000)]
+    cancelled = fifths(store.published(), "cancelled_by_provider", "", YEAR, OPTIONS)
+    assert (cancelled.shares[0].n, cancelled.shares[0].total) == (110, 2110)
+
+
 def test_what_is_not_published_by_fifths_is_said_not_to_be() -> None:
     store = Plain().by_fifths(YEAR, "340", FALLING).published()
     for measure in ("over_18_weeks", "core20_share"):

@@ -45,7 +45,7 @@ def test_one_unit_unlike_the_others_stands_out_and_is_first() -> None:
     assert found.rows[0].value.value == 22
     assert found.rows[0].value.lower < 22 < found.rows[0].value.upper
     assert found.design_effect == 2.0
-    assert "1 of 21 units stands out" in found.sentence
+    assert "1 of 21 services stands out" in found.sentence
     assert "Respiratory Medicine" in found.sentence
     assert "99.8%" in found.sentence
     assert "not anybody's fault" in found.sentence

@@ -163,6 +163,13 @@ def test_near_a_limit_is_two_of_three_on_the_same_side(last: list[float], flagge
     assert rule_of(chart, "near_limit", direction) == [start + at for at in flagged]
 
 
+def test_near_a_limit_is_seen_at_the_last_point() -> None:
+    step = 8 / 2.66 / 2
+    chart = xmr([*[step, -step] * 3000, 6, 1, 6])
+    assert rule_of(chart, "near_limit", "high") == [6000, 6002]
+    assert verdict(chart, "lower") == "worsening"
+
+
 def test_no_moving_range_crosses_a_gap() -> None:
     """By hand: ranges of 1, 1 and 1, 1; not the 50 between the stretches."""
     phase = xmr([1, 2, 1, None, 51, 52, 51], drop_wide_ranges=False).phases[0]
