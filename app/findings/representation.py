@@ -11,7 +11,7 @@ from typing import Final
 from app.context.catchment import Catchment, Catchments
 from app.counts import periods
 from app.counts.parts import ABSENT, Part, Publication, Published
-from app.counts.tables import CORE20_PARTS, TABLES, Figure
+from app.counts.tables import CORE20_PARTS, FIRST, TABLES, Figure
 from app.findings import words
 from app.findings.drawn import percent, tenths
 from app.findings.findings import (
@@ -111,7 +111,7 @@ def source_of_pages(pages: Sequence[Publication]) -> Source | None:
     if not pages:
         return None
     return Source(
-        tuple(dict.fromkeys(f"{TABLES[p.table].number} {p.table}" if p.table in TABLES else p.table for p in pages)),
+        tuple(dict.fromkeys(f"{TABLES[page.table].number} {page.table}" for page in pages)),
         tuple(dict.fromkeys(page.period for page in pages)),
         ", ".join(dict.fromkeys(page.edition for page in pages)),
         max(page.sealed_at for page in pages),
@@ -235,7 +235,7 @@ def _pair(published: Published, table: str, of: Sequence[str], unit: str) -> tup
 
 def _figure(table: str, period: str, unit: str, core20: str) -> Figure:
     figure = Figure(table, period, unit, core20=core20)
-    return figure._replace(dimension="attendance", category="new") if table == FIRST_CONTACTS else figure
+    return figure._replace(dimension="attendance", category=FIRST) if table == FIRST_CONTACTS else figure
 
 
 def _is_shown(pair: tuple[Part, Part]) -> bool:

@@ -27,7 +27,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = imdlens("demo", "--out", "here", cwd=folder)
     assert run.returncode == 0, run.stderr
     assert "SYNTHETIC" in run.stderr
-    assert "IMDLENS_DATA_DIR=here imdlens serve" in run.stderr
+    assert "IMDLENS_DATA_DIR=here IMDLENS_LOCAL_DIR=here/local" in run.stderr
     return folder
 
 
