@@ -21,7 +21,7 @@ from app.report.document import (
     Paragraph,
     TableBlock,
 )
-from app.report.evidence import Evidence, said_of
+from app.report.evidence import Evidence, joined, said_of
 from app.report.material import audit_day, case
 
 
@@ -68,12 +68,11 @@ _Sheet = tuple[str, tuple[Block, ...], tuple[tuple[str, str], ...]]
 def _gap_sheet(evidence: Evidence) -> _Sheet:
     rows: tuple[tuple[Cell, ...], ...] = tuple((one.unit.name, *of_gap(one.missed)) for one in evidence.units)
     gaps = [one.missed for one in evidence.units]
-    source = next((gap.source for gap in gaps if gap.source), None)
     table = TableBlock(
         f"Missed appointments by specialty, {periods.in_words(evidence.period.quarter)}",
         (Column("unit", "Specialty", is_number=False), *GAP_COLUMNS),
         rows,
-        said_of(source),
+        said_of(joined(gap.source for gap in gaps)),
         ("A gap is Core20 less the rest of England, in percentage points.",),
     )
     return (

@@ -5,9 +5,11 @@ from app.counts.parts import Published
 from app.findings import words
 from app.findings.options import Options
 from app.findings.overview import Overview
+from app.pages.charts import Column
+from app.report.cells import GAP_COLUMNS, of_gap
 from app.report.content import document_of, key_figures, sentences
-from app.report.document import Block, Bullets, Callout, Document, Heading, KeyFigures, Paragraph
-from app.report.evidence import Evidence, gather
+from app.report.document import Block, Bullets, Callout, Document, Heading, KeyFigures, Paragraph, TableBlock
+from app.report.evidence import Evidence, gather, joined, said_of
 from app.report.material import case
 
 _ASKS = 3
@@ -24,6 +26,7 @@ def brief(evidence: Evidence) -> Document:
     ]
     if any(gap.absolute for gap in found.gaps):
         blocks.append(KeyFigures(key_figures(gap for gap in found.gaps if gap.absolute)))
+        blocks.append(_gaps(found))
     if found.quality and (found.quality.is_over_limit or found.quality.unknown.percent is None):
         blocks.append(Paragraph(sentences(found.quality.sentence)[0], "quiet"))
     blocks += [
@@ -39,6 +42,15 @@ def brief(evidence: Evidence) -> Document:
         Paragraph(f"Reasons after: {said.citation} {said.attribution[3]}", "quiet"),
     ]
     return document_of(evidence, "Health inequalities: the case in brief", blocks, is_brief=True)
+
+
+def _gaps(found: Overview) -> TableBlock:
+    return TableBlock(
+        "The most deprived fifth of areas (Core20) and the rest of England",
+        (Column("measure", "Measure", is_number=False), *GAP_COLUMNS),
+        tuple((gap.measure.label, *of_gap(gap)) for gap in found.gaps),
+        said_of(joined(gap.source for gap in found.gaps)),
+    )
 
 
 def brief_pdf(published: Published, book: Rulebook, options: Options, period: str, unit_code: str = "") -> bytes:

@@ -6,10 +6,11 @@ from typing import Final
 
 from app import exhibits
 from app.counts import periods
+from app.counts.parts import Publication
 from app.counts.tables import TABLES
 from app.findings import words
 from app.findings.drawn import months_of
-from app.findings.findings import Gap, Ranking, Share
+from app.findings.findings import Gap, Ranking
 from app.pages.charts import Cell, Column
 from app.report.cells import GAP_COLUMNS, limits, of_count, of_gap, of_ratio, of_share
 from app.report.document import (
@@ -22,18 +23,16 @@ from app.report.document import (
     Heading,
     KeyFigure,
     KeyFigures,
-    PageBreak,
     Paragraph,
     TableBlock,
 )
-from app.report.evidence import Evidence, UnitFindings, newest_list, said_of
+from app.report.evidence import Evidence, UnitFindings, joined, newest_list, said_of
 from app.report.material import case
 from app.report.progress import Progress, progress
 from app.report.standards import annual, core20plus5, statement
 
 _SENTENCE: Final = re.compile(r"(?<=[.!?]) (?=[A-Z*])")
 _MOST_SENTENCES: Final = 5
-_MOST_PAGES: Final = 40  # of published pages in the list of sources
 
 
 def board_paper(evidence: Evidence) -> Document:
@@ -43,7 +42,6 @@ def board_paper(evidence: Evidence) -> Document:
         *summary(evidence),
         Heading("What staff and leaders are told to ask"),
         *_questions(evidence),
-        PageBreak(),
         Heading("Missed appointments"),
         *_missed(evidence),
         Heading("Waiting"),
@@ -231,20 +229,12 @@ def _waiting(evidence: Evidence) -> tuple[Block, ...]:
     waits = evidence.overview.waits
     if waits is None:
         return (Paragraph("No waiting list of the quarter is published: it is shown only where it is complete."),)
-    within = waits.within_18
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (
-            name,
-            of_count(waits.list_size[place], within[place].mark or "w"),
-            of_share(within[place]),
-            of_share(_part(waits.over_18, place)),
-            of_share(_part(waits.over_52, place)),
-        )
-        for place, name in enumerate(("Most deprived fifth (Core20)", "Rest of England"))
+    names = ("Most deprived fifth (Core20)", "Rest of England")
+    rows = tuple(
+        (name, _size(size), of_share(within))
+        for name, size, within in zip(names, waits.list_size, waits.within_18, strict=False)
     )
     return (
-        Paragraph(f"{waits.over_18.sentence}"),
-        Paragraph(f"{waits.over_52.sentence}"),
         Exhibit(exhibits.waits_by_core20(waits)),
         TableBlock(
             f"People waiting at the end of {periods.in_words(waits.month)}",
@@ -252,18 +242,16 @@ def _waiting(evidence: Evidence) -> tuple[Block, ...]:
                 Column("group", "Areas", is_number=False),
                 Column("size", "People waiting", is_number=True),
                 Column("within", "Within 18 weeks in 100", is_number=True),
-                Column("over18", "Over 18 weeks in 100", is_number=True),
-                Column("over52", "Over 52 weeks in 100", is_number=True),
             ),
-            (*rows, ("No decile known", of_count(waits.list_size[2], "w"), None, None, None)),
+            (*rows, ("No decile known", _size(waits.list_size[2]), None)),
             said_of(waits.over_18.source),
             (words.IS_A_STOCK, "Over 52 weeks is part of over 18 weeks."),
         ),
     )
 
 
-def _part(gap: Gap, place: int) -> Share:
-    return gap.rest if place else gap.core20
+def _size(people: int | None) -> Cell:
+    return people if people is not None else "not shown"
 
 
 def _side_by_side(evidence: Evidence) -> tuple[Block, ...]:
@@ -275,7 +263,8 @@ def _side_by_side(evidence: Evidence) -> tuple[Block, ...]:
         )
     ]
     for found in evidence.rankings:
-        blocks += _ranked(found)
+        if found.measure.name != "core20_share":
+            blocks += _ranked(found)
     blocks.append(
         _gap_table(
             f"Missed appointments by specialty, {periods.in_words(evidence.period.quarter)}",
@@ -291,20 +280,17 @@ def _side_by_side(evidence: Evidence) -> tuple[Block, ...]:
 
 
 def _ranked(found: Ranking) -> list[Block]:
-    blocks: list[Block] = [Heading(found.measure.label, 3), Paragraph(found.sentence)]
-    if found.refusal is None and found.rows:
-        blocks.append(Exhibit(exhibits.ranking(found)))
-    return blocks
+    says = Exhibit(exhibits.ranking(found)) if found.rows else Paragraph(found.sentence)
+    return [Heading(found.measure.label, 3), says]
 
 
 def _gap_table(caption: str, gaps: list[tuple[UnitFindings, Gap]]) -> TableBlock:
     rows = tuple((f"{one.unit.name}", *of_gap(gap)) for one, gap in gaps)
-    source = next((gap.source for _, gap in gaps if gap.source), None)
     return TableBlock(
         caption,
         (Column("unit", "Specialty", is_number=False), *GAP_COLUMNS),
         rows,
-        said_of(source),
+        said_of(joined(gap.source for _, gap in gaps)),
         ("In the order of publication, not of size. Limits are 95% limits.", words.ROUNDED_APART),
     )
 
@@ -316,6 +302,11 @@ def _seen(evidence: Evidence) -> tuple[Block, ...]:
     blocks: list[Block] = [Paragraph(one.sentence) for one in found]
     if any(not one.refusal for one in found):
         blocks.append(Exhibit(exhibits.whom_we_see(found)))
+    for ranking in evidence.rankings:
+        if ranking.measure.name == "core20_share" and ranking.rows:
+            blocks += _ranked(ranking)
+    if all(one.refusal for unit in evidence.units for one in unit.comparisons):
+        return tuple(blocks)
     rows = tuple(
         (
             one.unit.name,
@@ -327,7 +318,6 @@ def _seen(evidence: Evidence) -> tuple[Block, ...]:
         for one in evidence.units
         for place, compared in enumerate(one.comparisons)
     )
-    source = next((c.source for one in evidence.units for c in one.comparisons if c.source), None)
     blocks.append(
         TableBlock(
             "First contacts from the most deprived fifth of areas, compared",
@@ -341,7 +331,7 @@ def _seen(evidence: Evidence) -> tuple[Block, ...]:
                 Column("upper", "Upper limit", is_number=True),
             ),
             rows,
-            said_of(source),
+            said_of(joined(one.source for unit in evidence.units for one in unit.comparisons)),
             ("An equal share is not yet a fair share: where areas are more deprived, need is often greater.",),
         )
     )
@@ -482,7 +472,7 @@ def _method(evidence: Evidence) -> tuple[Block, ...]:
         Bullets(
             (
                 "Every figure is worked out from published tables alone. No cell below them is read.",
-                evidence.overview.rule,
+                f"The rule for small numbers: {evidence.overview.rule}.",
                 (
                     f"Shares are of {evidence.options.least_denominator} or more, in whole percent; gaps are in whole"
                     " percentage points, with 95% limits after Newcombe; slopes are fitted on the logit scale."
@@ -503,18 +493,30 @@ def _sources(evidence: Evidence) -> tuple[Block, ...]:
     said = case()
     wanted = {evidence.period.quarter, evidence.period.year, *months_of(evidence.period.asked)}
     wanted |= {*months_of(evidence.period.quarter)}
-    pages = [page for page in evidence.pages if page.period in wanted and page.table in TABLES][-_MOST_PAGES:]
+    pages: dict[tuple[str, str], list[Publication]] = {}
+    for page in evidence.pages:
+        if page.period in wanted and page.table in TABLES:
+            pages.setdefault((page.table, page.edition), []).append(page)
     return (
         TableBlock(
             "Published tables of the period",
             (
                 Column("number", "Number", is_number=False),
                 Column("table", "Table", is_number=False),
-                Column("period", "Period", is_number=False),
+                Column("period", "Periods", is_number=False),
                 Column("edition", "Edition", is_number=False),
-                Column("sealed", "Sealed", is_number=False),
+                Column("sealed", "Newest sealed", is_number=False),
             ),
-            tuple((TABLES[p.table].number, p.table, p.period, p.edition, p.sealed_at[:10]) for p in pages),
+            tuple(
+                (
+                    TABLES[table].number,
+                    table,
+                    ", ".join(page.period for page in found),
+                    edition,
+                    max(page.sealed_at for page in found)[:10],
+                )
+                for (table, edition), found in sorted(pages.items())
+            ),
             "Trends also rest on the periods that their charts show.",
         ),
         Bullets((*said.attribution, said.citation)),

@@ -123,7 +123,10 @@ class Document:
     @property
     def key(self) -> str:
         """What is shown instead of a figure, in one sentence."""
-        return f"* is 1 to {self.most_hidden}, w is withheld so that no * can be worked out, – is no figure."
+        return (
+            f"* is a count of 1 to {self.most_hidden}, or a figure that rests on one; w is withheld, or rests on what"
+            " is, so that no * can be worked out; – is no figure."
+        )
 
     def tables(self) -> Iterator[TableBlock]:
         """Every table, those of charts too, in the order in which they are read."""

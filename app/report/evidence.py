@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from app.context.rulebook import Rulebook
 from app.counts.parts import Publication, Published
+from app.findings import drawn
 from app.findings.drawn import months_of
-from app.findings.findings import Comparison, Gap, Measure, Quality, Ranking, Source, Unit, Waits
+from app.findings.findings import Comparison, Gap, Quality, Ranking, Share, Source, Unit, Waits
 from app.findings.gaps import gap
-from app.findings.kinds import ORGANISATION
 from app.findings.options import Options
 from app.findings.overview import Overview, overview, units
 from app.findings.quality import Completeness, Inclusion, completeness, inclusion, quality
@@ -33,6 +33,8 @@ class UnitFindings:
     waits: Waits | None
     comparisons: tuple[Comparison, ...]
     quality: Quality
+    contacts: Share  # from the most deprived fifth, of contacts with a decile
+    contacts_source: Source | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +128,15 @@ def gather(published: Published, book: Rulebook, options: Options, period: str, 
 
 def _of_unit(published: Published, book: Rulebook, options: Options, asked: ReportPeriod, unit: Unit) -> UnitFindings:
     found = comparisons(published, unit.code, asked.year, book.catchment, options) if asked.year else ()
+    ways, counted = drawn.draw(published, "core20_share", unit.code, asked.quarter, ("core20",))
     return UnitFindings(
         unit,
         gap(published, "missed", unit.code, asked.quarter, options),
         _waiting(published, unit.code, asked, options),
         found,
         quality(published, unit.code, asked.quarter, options),
+        drawn.share_of(counted[0], options),
+        drawn.source_of(published, ways[0].total),
     )
 
 
@@ -163,6 +168,15 @@ def said_of(source: Source | None) -> str:
     return f"{mark}Source: {', '.join(source.tables)}; {span}; {source.edition}; sealed {source.sealed_at[:10]}."
 
 
-def organisation_gap(evidence: Evidence, measure: Measure, period: str) -> Gap:
-    """The whole organisation's gap in another period, by the same options."""
-    return gap(evidence.published, measure.name, ORGANISATION, period, evidence.options)
+def joined(sources: Iterable[Source | None]) -> Source | None:
+    """The sources of several findings as one; None where none has any."""
+    found = [source for source in sources if source]
+    if not found:
+        return None
+    return Source(
+        tuple(dict.fromkeys(table for source in found for table in source.tables)),
+        tuple(dict.fromkeys(period for source in found for period in source.periods)),
+        ", ".join(dict.fromkeys(source.edition for source in found)),
+        max(source.sealed_at for source in found),
+        any(source.synthetic for source in found),
+    )

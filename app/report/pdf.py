@@ -15,8 +15,11 @@ from app.report.pictures import alternative, svg_of
 
 STANDARD: Final = "ua-1"
 
-# A column as wide as its longest word is not widened; a sentence gets a share of what is left.
-_LONG: Final = 28
+# Characters that find room beside each other, by the number of columns: the template sets wide tables smaller.
+_LINES: Final = {**dict.fromkeys(range(6), 100), **dict.fromkeys(range(6, 9), 115), 9: 132}
+_WIDEST: Final = 44  # a column of sentences gets no more than so many, as a share of the line
+_ROWS: Final = 14
+_TALLEST: Final = 1600  # characters of a table that is kept on one page
 
 
 def write_pdf(document: Document) -> bytes:
@@ -76,18 +79,27 @@ def _block(block: Block, document: Document) -> dict[str, Any]:
 
 def _table(table: TableBlock) -> dict[str, Any]:
     rows = [[shown(cell) for cell in row] for row in table.rows]
-    longest = [max((len(row[i]) for row in rows), default=0) for i in range(len(table.columns))]
+    texts = [[column.heading, *(row[i] for row in rows)] for i, column in enumerate(table.columns)]
     return {
         "caption": table.caption,
         "columns": [
-            column._asdict() | {"width": _share(length)} for column, length in zip(table.columns, longest, strict=True)
+            column._asdict() | {"width": width} for column, width in zip(table.columns, _widths(texts), strict=True)
         ],
         "rows": rows,
+        "is_long": len(rows) > _ROWS or sum(len(cell) for row in rows for cell in row) > _TALLEST,
         "notes": list(table.notes),
         "source": table.source,
     }
 
 
-def _share(length: int) -> int:
-    """How much of the page's width a column gets beside others; 0 is as much as it needs."""
-    return 0 if length <= _LONG else 1 if length <= 2 * _LONG else 2 if length <= 5 * _LONG else 3
+def _widths(columns: list[list[str]]) -> list[int]:
+    """The share of the page that each column gets; 0 is as much as it needs, where all find room beside each other."""
+    line = _LINES[min(len(columns), max(_LINES))]
+    longest = [max(map(len, texts)) for texts in columns]
+    if sum(longest) + 3 * len(columns) <= line:
+        return [0] * len(columns)
+    # No column is narrower than its longest word, which would run into its neighbour; the rest goes to the long texts.
+    least = [max(len(word) for text in texts for word in text.split() or [""]) + 3 for texts in columns]
+    more = [max(0, min(_WIDEST, length) - word) for word, length in zip(least, longest, strict=True)]
+    spare = max(0, line - sum(least))
+    return [10 * word + 10 * spare * long // max(1, sum(more)) for word, long in zip(least, more, strict=True)]

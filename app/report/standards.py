@@ -4,17 +4,17 @@ from collections.abc import Iterable
 from typing import Final
 
 from app.context.core20plus5 import PROGRAMMES, ClinicalArea
-from app.counts.tables import CORE20_PARTS, QUINTILES, STANDARDISED_TYPES, TABLES, Figure
+from app.counts.tables import QUINTILES, STANDARDISED_TYPES, TABLES, Figure
 from app.counts.vocabulary import vocabulary
 from app.findings import drawn
 from app.findings.drawn import is_year, months_of
-from app.findings.findings import Gap, Share, Source
+from app.findings.findings import Gap, Source
 from app.findings.gaps import gap
 from app.findings.kinds import MEASURES, ORGANISATION
 from app.pages.charts import Cell, Column
-from app.report.cells import GAP_COLUMNS, of_gap, of_part, of_share
+from app.report.cells import GAP_COLUMNS, of_count, of_gap, of_part, of_share
 from app.report.document import Block, Paragraph, TableBlock
-from app.report.evidence import Evidence, newest_list, said_of
+from app.report.evidence import Evidence, joined, newest_list, said_of
 from app.report.material import SUPPORT, indicators
 
 _FIFTHS: Final = ("1, most deprived", "2", "3", "4", "5, least deprived")
@@ -139,11 +139,9 @@ def _under_18(evidence: Evidence, year: str) -> TableBlock:
 
 def core20plus5(evidence: Evidence) -> tuple[Block, ...]:
     """The clinical areas of Core20PLUS5, and the Core20 share of the contacts of each specialty that leads to one."""
-    published, quarter = evidence.published, evidence.period.quarter
-    months = [m for m in months_of(quarter) if published.of("specialty_core20", m)]
     rows: list[tuple[Cell, ...]] = []
-    used: list[Figure] = []
-    own = {unit.unit.code: unit.unit.name for unit in evidence.units}
+    own = {found.unit.code: found for found in evidence.units}
+    used: list[Source | None] = []
     for programme in PROGRAMMES:
         for area in _areas(evidence, programme):
             direct = [
@@ -154,15 +152,15 @@ def core20plus5(evidence: Evidence) -> tuple[Block, ...]:
             if not shown:
                 rows.append((_PROGRAMMES[programme], area.name, _none_shown(apart), None, None, None))
             for code in shown:
-                share, figures = _core20_share(evidence, code, months)
-                used += figures
+                share = own[code].contacts
+                used.append(own[code].contacts_source)
                 rows.append(
                     (
                         _PROGRAMMES[programme],
                         area.name,
-                        f"{own[code]} ({code})",
-                        share.n if share.n is not None else share.mark,
-                        share.total if share.total is not None else share.mark,
+                        f"{own[code].unit.name} ({code})",
+                        of_count(share.n, share.mark),
+                        of_count(share.total, share.mark),
                         of_share(share),
                     )
                 )
@@ -184,7 +182,7 @@ def core20plus5(evidence: Evidence) -> tuple[Block, ...]:
                 Column("share", "Core20 in 100", is_number=True),
             ),
             tuple(rows),
-            said_of(_source(evidence, used)),
+            said_of(joined(used)),
             (
                 (
                     "Which specialty leads to which area is authored and needs clinical sign-off; only direct ones are"
@@ -213,16 +211,6 @@ def _leads(evidence: Evidence, code: str, programme: str, area: str) -> str:
 
 def _none_shown(apart: int) -> str:
     return f"none of {apart} has rows of its own" if apart else "none leads there directly"
-
-
-def _core20_share(evidence: Evidence, code: str, months: list[str]) -> tuple[Share, list[Figure]]:
-    core20, rest = (
-        [Figure("specialty_core20", month, code, core20=part) for month in months] for part in CORE20_PARTS[:2]
-    )
-    if not months:
-        return Share(None, None, None, "absent"), []
-    counted = drawn.count(evidence.published, drawn.Drawn(tuple(core20), tuple(core20 + rest)))
-    return drawn.share_of(counted, evidence.options), core20 + rest
 
 
 def annual(evidence: Evidence) -> TableBlock:
@@ -257,21 +245,9 @@ def annual(evidence: Evidence) -> TableBlock:
             *GAP_COLUMNS,
         ),
         tuple(rows),
-        said_of(_all(sources)),
+        said_of(joined(sources)),
         (
             "Years on different editions of the index must not be compared: areas are ranked anew.",
             "Two years make no trend: only a process chart says whether something changed.",
         ),
-    )
-
-
-def _all(sources: list[Source]) -> Source | None:
-    if not sources:
-        return None
-    return Source(
-        tuple(dict.fromkeys(t for s in sources for t in s.tables)),
-        tuple(dict.fromkeys(p for s in sources for p in s.periods)),
-        ", ".join(dict.fromkeys(s.edition for s in sources)),
-        max(s.sealed_at for s in sources),
-        any(s.synthetic for s in sources),
     )
