@@ -53,9 +53,7 @@ def _measure(folder: Path, millions: int, requests: int) -> list[tuple[str, ...]
         for page in ("dashboard", unit, f"{unit}/detail", "dashboard/ranking?measure=core20_share"):
             cold = _asked(client, page)
             times = quantiles([_asked(client, page) for _ in range(requests)], n=100)
-            rows.append(
-                (f"{millions} M", f"`/{page}`", f"{cold:.0f} ms", f"{times[49]:.1f} ms", f"{times[94]:.1f} ms")
-            )
+            rows.append((f"{millions} M", f"`/{page}`", f"{cold:.0f} ms", f"{times[49]:.1f} ms", f"{times[94]:.1f} ms"))
     return rows
 
 
