@@ -48,6 +48,7 @@ _ELSEWHERE: Final = {
     "demo": "app.cli_serve",
     "enrich": "app.cli_files",
     "transition": "app.cli_transition",
+    "report": "app.cli_report",
     "keys": "app.cli_access",
     "counts": "app.cli_counts",
     "db": "app.cli_counts",
@@ -106,7 +107,7 @@ def _add_commands() -> None:
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
-    from app import cli_access, cli_counts, cli_files, cli_local, cli_serve, cli_transition
+    from app import cli_access, cli_counts, cli_files, cli_local, cli_report, cli_serve, cli_transition
     from app.access.access_file import AccessFileError
     from app.database import DatabaseError
     from app.tracing import TracingError
@@ -117,6 +118,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
         *cli_counts.FORESEEN,
         *cli_files.FORESEEN,
         *cli_local.FORESEEN,
+        *cli_report.FORESEEN,
         *cli_serve.FORESEEN,
         *cli_transition.FORESEEN,
         TracingError,

@@ -22,10 +22,13 @@ from app.allowances import Allowances
 from app.api_document import DESCRIPTION, add_docs, document
 from app.connections import STATE, Bounds
 from app.cors import CorsBelow
-from app.counting import Counts, engine_of, key_hasher, secrets_for_cards, start_counting
+from app.counting import Counts, engine_of, key_hasher, options, secrets_for_cards, start_counting
 from app.counts.periods import today
 from app.current import CurrentRelease, read_rules
+from app.dashboard.context import Context
+from app.dashboard.dashboard import Dashboard
 from app.doors import Size
+from app.enrichment import Rules
 from app.errors import add_handlers
 from app.guard import Guard
 from app.health import Health
@@ -35,7 +38,7 @@ from app.metrics import Metrics
 from app.overload import Overload
 from app.proxies import Proxies
 from app.request_log import AuditFile, RequestLog
-from app.routers import breakdowns, card, cds_hooks, enrich, fhir, inequality, platform, sign_in, stream
+from app.routers import breakdowns, card, cds_hooks, dashboard, enrich, fhir, inequality, platform, sign_in, stream
 from app.settings import Settings, read_settings
 from app.telemetry import RequestContext
 from app.tracing import Tracing
@@ -115,6 +118,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings, app.state.rules, app.state.current = settings, rules, current
     app.state.intake, app.state.counts, app.state.access = None, Counts(settings), None
     app.state.metrics, app.state.audit = metrics, audit
+    app.state.dashboard = _dashboard(settings, rules)
     app.state.browsers = app.state.enricher = None
     app.state.overload, app.state.allowances = overload, allowances
     add_handlers(app)
@@ -127,12 +131,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Shedding, overload=overload)
     # Added last: the outermost.
     app.add_middleware(RequestContext, metrics=metrics, request_log=RequestLog(audit), tracing=tracing)
-    for doors in (enrich, stream, breakdowns, inequality, card, sign_in, cds_hooks, fhir, platform):
+    for doors in (enrich, stream, breakdowns, inequality, dashboard, card, sign_in, cds_hooks, fhir, platform):
         # Not included: a request would be matched twice, against the router and against its route.
         app.router.routes.extend(doors.router.routes)
     add_docs(app)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
+
+
+def _dashboard(settings: Settings, rules: Rules) -> Dashboard:
+    """The dashboard, with what this deployment decided and brought."""
+    return Dashboard(Context(options(settings), rules.book))
 
 
 def _browsers(settings: Settings, ring: KeyRing, secrets: list[bytes]) -> Browsers:

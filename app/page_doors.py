@@ -25,6 +25,13 @@ DESTINATIONS: Final[Mapping[str, str]] = {
 """Where a sign-in may lead, by the door's name: no address that a request holds is ever gone to."""
 
 _FIRST: Final = "ask"
+# A page whose address holds something that was asked for is not gone back to: the first page of its kind is.
+_INSTEAD: Final[Mapping[str, str]] = {
+    door.name: first.name
+    for door in DOORS
+    for first in DOORS
+    if "{" in door.path and first.name in DESTINATIONS and first.path == f"/{door.path.split('/')[1]}"
+}
 
 
 def sent_of(scope: Scope) -> Sent:
@@ -67,6 +74,7 @@ def above(scope: Scope) -> str:
 
 def destination(name: str | None) -> str:
     """The name of a door that a sign-in may lead to, whatever was asked for."""
+    name = _INSTEAD.get(name or "", name)
     return name if name is not None and name in DESTINATIONS else _FIRST
 
 

@@ -52,6 +52,7 @@ PARTS: Final = (
     Part("file", "files", "benchmarks.files", (), ("--rows", "200000", "--rounds", "1")),
     Part("parquet", "Parquet", "benchmarks.files", ("--parquet",), ("--parquet", "--rows", "200000", "--rounds", "1")),
     Part("stream", "a stream", "benchmarks.stream", (), ("--rows", "100000")),
+    Part("dashboard", "pages of the dashboard", "benchmarks.dashboard", (), ("--cells", "1", "--requests", "60")),
     Part("breakdown", "published tables", "benchmarks.tables", (), ("--cells", "1", "--requests", "60")),
     Part("overload", "overload", "benchmarks.overload", ("--seconds", "30"), ("--seconds", "2", "--quiet", "1")),
     Part("guesses", "guesses of a key", "benchmarks.guesses", (), ("--guesses", "2000")),

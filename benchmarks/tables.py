@@ -70,7 +70,7 @@ def _measure(folder: Path, millions: int, requests: int) -> tuple[str, ...]:
     settings = Settings(data_dir=folder, counts_dir=folder / "counts")
     engine = open_store(settings, patient=True)
     publisher = Publisher(edition="IoD2025", without_rates=True)
-    months = _fill(engine, millions * 1_000_000)
+    months = fill_cells(engine, millions * 1_000_000)
     ordinary, last = [], []
     for month in months:
         sealed = seal(engine, month, publisher)
@@ -110,7 +110,7 @@ def _times(client: TestClient, path: str, requests: int) -> list[float]:
     return quantiles(times, n=100)
 
 
-def _fill(engine: Engine, cells: int) -> list[str]:
+def fill_cells(engine: Engine, cells: int) -> list[str]:
     """Write at least so many cells, whole months at a time; the months."""
     words = vocabulary()
     lists = {

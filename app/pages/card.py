@@ -107,11 +107,22 @@ def render_card(view: CardView) -> bytes:
     return render("card.html", static=_ABOVE, view=view)
 
 
-def render_ask(wrong: Field | None = None, *, is_demonstration: bool = False, visitor: Visitor | None = None) -> bytes:
+def render_ask(
+    wrong: Field | None = None,
+    *,
+    is_demonstration: bool = False,
+    may_see_dashboard: bool = False,
+    visitor: Visitor | None = None,
+) -> bytes:
     """The page to try a postcode on. `wrong`: the field that could not be used; what was typed is never shown again."""
-    problem = PROBLEMS[wrong] if wrong else None
     return render(
-        "ask.html", static=_BESIDE, problem=problem, field=wrong, is_demonstration=is_demonstration, visitor=visitor
+        "ask.html",
+        static=_BESIDE,
+        problem=PROBLEMS[wrong] if wrong else None,
+        field=wrong,
+        is_demonstration=is_demonstration,
+        may_see_dashboard=may_see_dashboard,
+        visitor=visitor,
     )
 
 

@@ -39,6 +39,10 @@ _CLOSED: Final[Mapping[int, tuple[str, str]]] = {
         "You do not have access to this page",
         "You are signed in, but not for this. Ask the person who runs IMD Lens in your organisation.",
     ),
+    404: (
+        "There is no such page",
+        "The address may have been cut short, or nothing is published of what it names. Go back and choose again.",
+    ),
     413: ("What was sent is too large", "Go back and try again."),
     429: ("Too many people are using this page", "Try again in a minute. Nothing that you typed was kept."),
     503: ("Sorry, there is a problem with the service", "Try again in a few minutes. Nothing that you typed was kept."),

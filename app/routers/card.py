@@ -24,7 +24,7 @@ from app.pages.sign_in import render_not_from_here
 from app.routers.answering import read_record
 from app.routers.forms import Fields, ForeignFormError, read_form, visitor_of
 from app.routers.json_body import DirectRoute, body_of, media_type, read_json
-from app.routers.state import card_secrets_of, current_of, index_of, may_see_groups, rules_of, settings_of
+from app.routers.state import card_secrets_of, current_of, index_of, may, may_see_groups, rules_of, settings_of
 from app.sealing import BadTokenError, ExpiredTokenError
 
 router = APIRouter(tags=["card"], route_class=DirectRoute)
@@ -37,7 +37,12 @@ async def ask(request: Request, problem: str | None = None) -> Response:
     """A page where a postcode can be typed, to see the card that a clinician would."""
     wrong = next((field for field in PROBLEMS if field == problem), None)
     index = current_of(request).index
-    shown = render_ask(wrong, is_demonstration=index is not None and index.release.starter, visitor=visitor_of(request))
+    shown = render_ask(
+        wrong,
+        is_demonstration=index is not None and index.release.starter,
+        may_see_dashboard=may(request, "breakdowns"),
+        visitor=visitor_of(request),
+    )
     return _page(request, shown)
 
 

@@ -8,6 +8,7 @@ from fastapi import Request
 from app.counting import Counts
 from app.counts.intake import Intake
 from app.current import CurrentRelease
+from app.dashboard.dashboard import Dashboard
 from app.enrichment import Rules
 from app.errors import Problem
 from app.exchange import exchange_of
@@ -54,6 +55,12 @@ def counts_of(request: Request) -> Counts:
     """Published tables and exact counts."""
     counts: Counts = request.app.state.counts
     return counts
+
+
+def dashboard_of(request: Request) -> Dashboard:
+    """The dashboard of this worker."""
+    dashboard: Dashboard = request.app.state.dashboard
+    return dashboard
 
 
 def metrics_of(request: Request) -> Metrics:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from app.settings import Settings
-from tests.integration.running import serving
+from tests.integration.running import imdlens, serving
 from tests.service import key_for
 
 expect.set_options(timeout=30_000)
@@ -43,3 +43,12 @@ def browser() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder as `imdlens demo` makes it: two years of synthetic contacts, sealed."""
+    folder = tmp_path_factory.mktemp("demonstration") / "data"
+    made = imdlens("demo", "--out", str(folder), cwd=folder.parent)
+    assert made.returncode == 0, made.stderr
+    return folder

@@ -1,0 +1,169 @@
+"""`/dashboard`: pages about inequalities, for whoever may read the published tables. No cell is ever read for them."""
+
+import hashlib
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated, Final, TypeVar
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic_core import to_json
+from starlette.responses import RedirectResponse
+
+from app.counts.parts import Published
+from app.dashboard.dashboard import Asked, BriefWriter, Place
+from app.dashboard.frame import NoSuchPageError
+from app.errors import Problem
+from app.page_doors import above, page
+from app.pages.charts import Chart, as_csv, as_json
+from app.pages.dashboard import with_account
+from app.routers.forms import visitor_of
+from app.routers.state import dashboard_of
+from app.routers.tagged import ask_store
+
+router = APIRouter(prefix="/dashboard", include_in_schema=False)
+
+_T = TypeVar("_T")
+_FORMATS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
+
+# Not async: the first chart of a page takes most of a second, and others must not wait for it.
+
+
+@router.get("")
+def organisation(request: Request, period: str | None = None) -> Response:
+    """The organisation's first screen, with the list of its specialties."""
+    return _page(request, "organisation", period=period)
+
+
+@router.get("/specialties/{unit}")
+def specialty(request: Request, unit: str, period: str | None = None) -> Response:
+    """A specialty in five minutes."""
+    return _page(request, "specialty", unit, period)
+
+
+@router.get("/specialties/{unit}/detail")
+def detail(request: Request, unit: str, period: str | None = None) -> Response:
+    """What lies behind a specialty's first screen: slopes, deciles, limits and method."""
+    return _page(request, "detail", unit, period)
+
+
+@router.get("/specialties/{unit}/brief")
+def brief(request: Request, unit: str, period: str | None = None) -> Response:
+    """A specialty on one page of paper; where no report can be made here, the page itself, which prints well."""
+    asked = _asked(request, "specialty", unit, period)
+    write = _brief_writer()
+    if write is None:
+        _found(request, lambda published: dashboard_of(request).page(published, asked))
+        query = f"?period={quote(period, safe='')}" if period else ""
+        return RedirectResponse(f"../{quote(unit, safe='')}{query}", 303, {"Vary": "Cookie"})
+    made = _found(request, lambda published: dashboard_of(request).brief(published, asked, write))
+    headers = {"Content-Disposition": 'attachment; filename="imd-lens-brief.pdf"'}
+    return _answer(request, Response(made, media_type="application/pdf", headers=headers))
+
+
+def _brief_writer() -> BriefWriter | None:
+    try:
+        writer: BriefWriter = import_module("app.report.brief").brief_pdf
+    except ModuleNotFoundError:
+        return None
+    return writer
+
+
+@router.get("/ranking")
+def ranking(request: Request, period: str | None = None, measure: str | None = None) -> Response:
+    """All specialties side by side, or why they are not."""
+    return _page(request, "ranking", period=period, measure=measure)
+
+
+@router.get("/completeness")
+def completeness(request: Request) -> Response:
+    """How many postcodes each integration sent that could not be read."""
+    return _page(request, "completeness")
+
+
+@router.get("/inclusion-health")
+def inclusion(request: Request) -> Response:
+    """Contacts of people in inclusion-health groups, of the whole organisation alone."""
+    return _page(request, "inclusion")
+
+
+@router.get("/editions")
+def editions(request: Request) -> Response:
+    """Where the edition of the index changes, and what that means."""
+    return _page(request, "editions")
+
+
+@router.get("/practice")
+def practice(
+    request: Request, specialty: str = "", kind: Annotated[str | None, Query(alias="format")] = None
+) -> Response:
+    """The bank of good practice; with `format=csv` all of it as a file."""
+    if kind is not None:
+        if kind != "csv" or specialty:
+            raise Problem(404)
+        headers = {"Content-Disposition": 'attachment; filename="good-practice.csv"'}
+        body = dashboard_of(request).practice_csv()
+        return _answer(request, Response(body, media_type="text/csv; charset=utf-8", headers=headers))
+    return _page(request, "practice", specialty)
+
+
+@router.get("/help")
+def how_to_read(request: Request) -> Response:
+    """How to read these pages."""
+    return _page(request, "help")
+
+
+@router.get("/figures/{chart}")
+def figure(
+    request: Request,
+    chart: str,
+    unit: str = "",
+    period: str | None = None,
+    measure: str | None = None,
+    kind: Annotated[str, Query(alias="format")] = "json",
+) -> Response:
+    """The numbers of a chart, as they stand beneath it."""
+    if kind not in _FORMATS:
+        raise Problem(404)
+    asked = _asked(request, "organisation", unit, period, measure)
+    made = _found(request, lambda published: dashboard_of(request).chart(published, chart, asked))
+    name = f'{"attachment" if kind == "csv" else "inline"}; filename="{made.id}.{kind}"'
+    return _answer(
+        request, Response(_written(made, kind), media_type=_FORMATS[kind], headers={"Content-Disposition": name})
+    )
+
+
+def _written(chart: Chart, kind: str) -> bytes:
+    return as_csv(chart).encode() if kind == "csv" else to_json(as_json(chart))
+
+
+def _page(
+    request: Request, place: Place, unit: str = "", period: str | None = None, measure: str | None = None
+) -> Response:
+    asked = _asked(request, place, unit, period, measure)
+    html = _found(request, lambda published: dashboard_of(request).page(published, asked))
+    return _answer(request, page(request.scope, with_account(html, asked.above, visitor_of(request))))
+
+
+def _asked(
+    request: Request, place: Place, unit: str = "", period: str | None = None, measure: str | None = None
+) -> Asked:
+    return Asked(place, above(request.scope), unit, period, measure)
+
+
+def _found(request: Request, find: Callable[[Published], _T]) -> _T:
+    try:
+        return ask_store(request, lambda counts: counts.find(find))
+    except NoSuchPageError:
+        raise Problem(404) from None
+
+
+def _answer(request: Request, answer: Response) -> Response:
+    """With an entity tag, so that a browser that asks again is told quickly that nothing changed."""
+    tag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+    answer.headers["ETag"], answer.headers["Cache-Control"] = tag, "private, no-cache"
+    asked = request.headers.get("if-none-match", "")
+    if asked == "*" or tag in (part.strip().removeprefix("W/") for part in asked.split(",")):
+        kept = {name: value for name, value in answer.headers.items() if name not in ("content-length", "content-type")}
+        return Response(status_code=304, headers=kept)
+    return answer
