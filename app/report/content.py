@@ -125,13 +125,12 @@ def _key_figure(gap: Gap) -> KeyFigure:
     label = f"{gap.measure.label}: the gap"
     if gap.absolute is None:
         return KeyFigure(NOT_SHOWN, label, gap.sentence)
-    value, points = gap.absolute.value, words.points(abs(gap.absolute.value))
-    which = "more" if value > 0 else "less" if value < 0 else ""
-    sure = "certain" if gap.is_certain else "not certain: the limits include none"
+    value, when = gap.absolute.value, words.when(gap.period, gap.measure)
+    if not gap.is_certain:
+        return KeyFigure("Not certain", label, f"95% limits {limits(gap.absolute)} points, {when}: they include none.")
+    which = "more" if value > 0 else "less"
     return KeyFigure(
-        f"{points} {which}".strip(),
-        label,
-        f"95% limits {limits(gap.absolute)}, {words.when(gap.period, gap.measure)}; {sure}.",
+        f"{words.points(abs(value))} {which}", label, f"95% limits {limits(gap.absolute)}, {when}: certain."
     )
 
 
@@ -317,6 +316,7 @@ def _seen(evidence: Evidence) -> tuple[Block, ...]:
         )
         for one in evidence.units
         for place, compared in enumerate(one.comparisons)
+        if not (compared.refusal and compared.refusal.code == "no_reference")  # said once, above
     )
     blocks.append(
         TableBlock(
