@@ -3,6 +3,8 @@
 Always invented data: a store that is not synthetic is refused, so that nobody practises on patients.
 """
 
+from dataclasses import replace
+
 from app import exhibits
 from app.counts import periods
 from app.findings import words
@@ -42,7 +44,7 @@ def audit_day_pack(evidence: Evidence) -> Document:
     answers: list[Block] = []
     for number, (title, exercise, questions) in enumerate(sheets, 1):
         asked = tuple(question for question, _ in questions)
-        blocks += [PageBreak(), Heading(f"Sheet {number}: {title}"), *exercise, Bullets(asked, numbered=True)]
+        blocks += [PageBreak(), Heading(f"Sheet {number}: {title}"), Bullets(asked, numbered=True), *exercise]
         answers += [
             Heading(f"Answers to sheet {number}", 3),
             Bullets(tuple(answer for _, answer in questions), numbered=True),
@@ -170,7 +172,8 @@ def _trend_sheet(evidence: Evidence) -> _Sheet | None:
     )
     return (
         "change or chance",
-        (Exhibit(exhibits.gap_trend(found)),),
+        # The chart's own title is the verdict, which is what is asked for here.
+        (Exhibit(replace(exhibits.gap_trend(found), title="The gap over time, with its process limits.", notes=())),),
         (
             (last, f"Two points say nothing. {found.sentence}"),
             ("How many points does a verdict need?", "At least 12; with fewer, limits are trial limits."),

@@ -219,6 +219,19 @@ def test_an_audit_day_has_sheets_with_questions_and_an_answer_to_each() -> None:
     assert "never zero" in text
 
 
+def test_no_sheet_of_an_audit_day_gives_its_answer_away() -> None:
+    found = evidence(synthetic=True)
+    pack = audit_day_pack(found)
+    at = next(i for i, b in enumerate(pack.blocks) if isinstance(b, Heading) and b.text == "Answers")
+    sheets = " ".join(said(dataclasses.replace(pack, blocks=pack.blocks[:at])))
+    charts = [b.chart for b in pack.blocks[:at] if isinstance(b, Exhibit)]
+    assert found.overview.trend is not None
+    verdict = sentences(found.overview.trend.sentence)[0]
+    assert charts
+    assert all(verdict not in f"{sheets} {chart.title} {chart.notes}" for chart in charts)
+    assert verdict in " ".join(said(pack))
+
+
 def test_the_same_tables_make_the_same_paper_whatever_the_day() -> None:
     assert write_pdf(board_paper(evidence())) == write_pdf(board_paper(evidence()))
     assert board_paper(evidence()).dated.isoformat() == "2026-03-28T00:00:00+00:00"
