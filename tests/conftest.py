@@ -24,7 +24,7 @@ from tests.service import calling, key_for
 
 hypothesis_settings.register_profile(
     "suite",
-    max_examples=200,
+    max_examples=100,
     deadline=None,
     # A slow machine is no fault of a test.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -248,7 +248,7 @@ class PhaseOf(BaseModel):
     mean: int | None
     lower: int | None
     upper: int | None
-    is_trial: bool = Field(description="Fewer than 12 points: the limits may be drawn and bear no verdict.")
+    is_trial: bool = Field(description="Fewer than 12 points: trial limits. Fewer than 8 bear no verdict.")
     edition: str
 
 

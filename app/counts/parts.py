@@ -4,7 +4,6 @@ What was published never changes, so a page of it is read from the store once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -49,12 +48,12 @@ class Pages(Protocol):
         """The figures of one table in one period, in the order of its rows."""
 
 
-@dataclass(frozen=True, slots=True)
 class Published:
     """All that was published up to one moment. A finding is worked out from one of these, so its parts agree."""
 
-    pages: Pages
-    publications: Sequence[Publication]  # oldest first
+    def __init__(self, pages: Pages, publications: Sequence[Publication]) -> None:
+        self.pages, self.publications = pages, publications  # oldest first
+        self._of = {(p.table, p.period): p for p in publications}
 
     @property
     def version(self) -> str:
@@ -67,7 +66,7 @@ class Published:
 
     def of(self, table: str, period: str) -> Publication | None:
         """One publication; None where there is none."""
-        return next((p for p in self.publications if (p.table, p.period) == (table, period)), None)
+        return self._of.get((table, period))
 
     def figures(self, table: str, period: str) -> Mapping[Figure, Part]:
         """The figures of one page; none where it is not published."""

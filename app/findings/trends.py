@@ -19,7 +19,7 @@ from app.findings.findings import (
 )
 from app.findings.kinds import MEASURES, unit_of
 from app.findings.options import Options
-from app.inequality.trend import LEAST_POINTS, Better, SpecialCause, Xmr, verdict, xmr
+from app.inequality.trend import LEAST_FOR_VERDICT, LEAST_POINTS, Better, SpecialCause, Xmr, verdict, xmr
 
 MOST_POINTS: Final = 24
 """The newest so many periods are shown and used: older ones would judge today by what a service was years ago."""
@@ -166,7 +166,7 @@ def _judge(chart: Xmr | None, what: Measure, of: str, times: tuple[str, str]) ->
         limits = (shown.lower or 0, shown.upper or 0)
     mean = None if last.mean is None else round(last.mean)
     cause, run = _evidence(chart)
-    return found, words.trend(found, of, mean, limits, cause, run, last.points, times, LEAST_POINTS)
+    return found, words.trend(found, of, mean, limits, cause, run, last.points, times, LEAST_FOR_VERDICT, LEAST_POINTS)
 
 
 def _evidence(chart: Xmr) -> tuple[SpecialCause | None, int]:

@@ -262,28 +262,35 @@ def trend(
     shown: int,
     times: tuple[str, str],
     least: int,
+    firm: int,
 ) -> str:
     """The verdict in words.
 
-    `cause` is a rule and its direction, which the last `run` points follow; `shown` are there since the last break.
+    `cause` is a rule and its direction, which the last `run` points follow; `shown` are there since the last break:
+    with fewer than `least` there is no verdict, with fewer than `firm` it rests on trial limits.
     """
     what = "The gap" if of == "gap" else "The share"
     one, several = times
     if verdict == "too_few":
         have = f"{shown} {one if shown == 1 else several}"
         said = f"Too few to judge change: {have} of the {least} that a verdict needs."
-        return said if limits is None else f"{said} Until then the limits drawn are trial limits."
+        return said if limits is None else f"{said} The limits drawn are trial limits."
     around = f"around {signed(mean or 0)} in 100" if of == "share" else f"around {_mean_points(mean or 0)}"
     if verdict == "common_cause":
         between = f", between {signed(limits[0])} and {signed(limits[1])}" if limits else ""
-        return f"No sign of change: {what.lower()} has moved {around}{between}."
+        return f"No sign of change: {what.lower()} has moved {around}{between}.{_trial(shown, firm, several)}"
     said = {
         "improving": "has narrowed" if of == "gap" else "has fallen",
         "worsening": "has widened" if of == "gap" else "has risen",
         "changed": "has changed",
     }[verdict]
     evidence = _evidence(*cause, run, times, around) if cause else ""
-    return f"{what} {said}: {evidence}. The chart does not say why."
+    return f"{what} {said}: {evidence}. The chart does not say why.{_trial(shown, firm, several)}"
+
+
+def _trial(shown: int, firm: int, several: str) -> str:
+    """Of a verdict on few points: goes on after it."""
+    return f" These are trial limits, on {shown} {several}: firm ones need {firm}." if shown < firm else ""
 
 
 def _mean_points(mean: int) -> str:

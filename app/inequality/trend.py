@@ -19,6 +19,10 @@ Verdict = Literal["too_few", "common_cause", "improving", "worsening", "changed"
 LEAST_POINTS: Final = 12
 """Shown points of a phase under which its limits are trial limits."""
 
+LEAST_FOR_VERDICT: Final = 8
+"""Under so many there is no verdict: all of 7 points cannot lie on one side of their own mean. A quarterly table has
+8 in two years."""
+
 _LIMIT: Final = 2.66  # 3/1.128: three standard deviations, when two neighbours differ by 1.128 on average
 _WIDEST: Final = 3.267  # of the mean moving range: its own upper limit
 _RUN: Final = 7
@@ -99,12 +103,13 @@ def verdict(chart: Xmr, better: Better) -> Verdict:
     """What the chart says of now, by the last point shown of the last phase, as Making Data Count's icons do.
 
     One point is enough, since a run, a trend or two near a limit reach over the points before it, and looking further
-    back would call a change new that has ended. `too_few` under LEAST_POINTS points in the phase, whose trial limits
-    may be shown and bear no verdict, and where there are no limits; `common_cause` without a special cause; `changed`
-    where neither direction is the better one, or its causes point both ways.
+    back would call a change new that has ended. `too_few` under LEAST_FOR_VERDICT points in the phase, and where there
+    are no limits; under LEAST_POINTS the limits are trial limits, and whoever shows the verdict must say so;
+    `common_cause` without a special cause; `changed` where neither direction is the better one, or its causes point
+    both ways.
     """
     last = chart.phases[-1]
-    if last.is_trial or last.lower is None:
+    if last.points < LEAST_FOR_VERDICT or last.lower is None:
         return "too_few"
     latest = max(at for at in range(last.start, last.stop) if chart.values[at] is not None)
     directions = {cause.direction for cause in chart.flags[latest]}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.context.catchment import BANDS, Catchment, Catchments
 from app.context.files import RuleFolder
+from app.counts.parts import Published
 from app.findings.findings import Comparison
 from app.findings.options import Options
 from app.findings.representation import comparisons
@@ -115,8 +116,9 @@ def test_what_cannot_be_compared_says_why() -> None:
 def test_months_on_two_editions_are_never_added() -> None:
     given_ = Given()
     given_.contacts({"340": (20, 80), "110": (10, 90)})
-    published = given_.published
-    published.publications[3:4] = [published.publications[3]._replace(edition="IoD2019")]  # type: ignore[index]
+    publications = list(given_.published.publications)
+    publications[3] = publications[3]._replace(edition="IoD2019")
+    published = Published(given_.published.pages, publications)
     found = comparisons(published, "340", YEAR, catchment(), Options(design_effect=2.0))
     assert [refused(c) for c in found] == ["other_edition"] * 2
 

@@ -1,5 +1,7 @@
 """Gaps and shares over time, from published parts."""
 
+import pytest
+
 from app.findings.options import Options
 from app.findings.trends import sequence, trend
 from tests.unit.findings.plain import Plain, months
@@ -59,15 +61,23 @@ def test_a_gap_the_other_way_narrows_when_it_rises() -> None:
     assert "narrowed" in found.sentence
 
 
-def test_under_12_points_the_limits_are_trial_limits_and_bear_no_verdict() -> None:
-    for many in (11, 12):
-        found = trend(wave(many).published(), "missed", "", OPTIONS)
-        assert found.phases[0].is_trial == (many < 12)
-        assert (found.verdict == "too_few") == (many < 12)
-        assert ("trial limits" in found.sentence) == (many < 12)
+@pytest.mark.parametrize(
+    ("many", "verdict", "is_trial"),
+    [(7, "too_few", True), (8, "common_cause", True), (11, "common_cause", True), (12, "common_cause", False)],
+)
+def test_under_12_points_the_limits_are_trial_limits_and_under_8_there_is_no_verdict(
+    many: int, verdict: str, is_trial: bool
+) -> None:
+    found = trend(wave(many).published(), "missed", "", OPTIONS)
+    assert found.phases[0].is_trial == is_trial
+    assert found.verdict == verdict
+    assert ("trial limits" in found.sentence) == is_trial
+
+
+def test_one_point_has_no_limits() -> None:
     one = trend(wave(1).published(), "missed", "", OPTIONS)
     assert (one.verdict, one.phases[0].lower) == ("too_few", None)
-    assert one.sentence == "Too few to judge change: 1 month of the 12 that a verdict needs."
+    assert one.sentence == "Too few to judge change: 1 month of the 8 that a verdict needs."
 
 
 def test_limits_are_worked_out_before_rounding() -> None:
@@ -138,7 +148,7 @@ def test_a_specialty_s_missed_appointments_are_followed_by_quarter_and_its_share
         store.missed(quarter, "340", (140, 1000), (240, 3000))
     found = trend(store.published(), "missed", "340", OPTIONS)
     assert [(p.period, p.value) for p in found.points] == [("2026-27-Q1", 6), ("2026-27-Q2", 6)]
-    assert "2 quarters of the 12" in found.sentence
+    assert "2 quarters of the 8" in found.sentence
     share = trend(store.published(), "missed", "340", OPTIONS, of="share")
     assert [p.value for p in share.points] == [14, 14]
 

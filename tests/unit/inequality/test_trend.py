@@ -239,7 +239,8 @@ CALM = [5.0, 6] * 8
         ([*CALM, -20.0], "improving", "worsening"),
         ([*CALM, -20.0, None, None], "improving", "worsening"),
         ([*CALM, -20.0, 5.0], "common_cause", "common_cause"),
-        (CALM[:11], "too_few", "too_few"),
+        (CALM[:7], "too_few", "too_few"),
+        (CALM[:8], "common_cause", "common_cause"),
         ([5.0] * 11 + [30.0], "worsening", "improving"),
     ],
 )
