@@ -9,6 +9,7 @@ from app import exhibits
 from app.counts import periods
 from app.findings import words
 from app.findings.findings import Fifths, Gap, Share
+from app.inequality.trend import LEAST_FOR_VERDICT, LEAST_POINTS
 from app.pages.charts import Cell, Column
 from app.report.cells import GAP_COLUMNS, limits, of_count, of_gap, of_share
 from app.report.content import document_of
@@ -176,10 +177,14 @@ def _trend_sheet(evidence: Evidence) -> _Sheet | None:
         (Exhibit(replace(exhibits.gap_trend(found), title="The gap over time, with its process limits.", notes=())),),
         (
             (last, f"Two points say nothing. {found.sentence}"),
-            ("How many points does a verdict need?", "At least 12; with fewer, limits are trial limits."),
+            ("How many points does a verdict need?", _points()),
             ("What does the chart say about the cause?", "Nothing: it says where to ask."),
         ),
     )
+
+
+def _points() -> str:
+    return f"At least {LEAST_FOR_VERDICT}; with fewer than {LEAST_POINTS} its limits are trial limits."
 
 
 def _hidden_sheet(evidence: Evidence) -> _Sheet:
