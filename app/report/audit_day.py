@@ -3,10 +3,13 @@
 Always invented data: a store that is not synthetic is refused, so that nobody practises on patients.
 """
 
+from dataclasses import replace
+
 from app import exhibits
 from app.counts import periods
 from app.findings import words
 from app.findings.findings import Fifths, Gap, Share
+from app.inequality.trend import LEAST_FOR_VERDICT, LEAST_POINTS
 from app.pages.charts import Cell, Column
 from app.report.cells import GAP_COLUMNS, limits, of_count, of_gap, of_share
 from app.report.content import document_of
@@ -42,7 +45,7 @@ def audit_day_pack(evidence: Evidence) -> Document:
     answers: list[Block] = []
     for number, (title, exercise, questions) in enumerate(sheets, 1):
         asked = tuple(question for question, _ in questions)
-        blocks += [PageBreak(), Heading(f"Sheet {number}: {title}"), *exercise, Bullets(asked, numbered=True)]
+        blocks += [PageBreak(), Heading(f"Sheet {number}: {title}"), Bullets(asked, numbered=True), *exercise]
         answers += [
             Heading(f"Answers to sheet {number}", 3),
             Bullets(tuple(answer for _, answer in questions), numbered=True),
@@ -170,13 +173,18 @@ def _trend_sheet(evidence: Evidence) -> _Sheet | None:
     )
     return (
         "change or chance",
-        (Exhibit(exhibits.gap_trend(found)),),
+        # The chart's own title is the verdict, which is what is asked for here.
+        (Exhibit(replace(exhibits.gap_trend(found), title="The gap over time, with its process limits.", notes=())),),
         (
             (last, f"Two points say nothing. {found.sentence}"),
-            ("How many points does a verdict need?", "At least 12; with fewer, limits are trial limits."),
+            ("How many points does a verdict need?", _points()),
             ("What does the chart say about the cause?", "Nothing: it says where to ask."),
         ),
     )
+
+
+def _points() -> str:
+    return f"At least {LEAST_FOR_VERDICT}; with fewer than {LEAST_POINTS} its limits are trial limits."
 
 
 def _hidden_sheet(evidence: Evidence) -> _Sheet:

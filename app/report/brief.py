@@ -7,7 +7,7 @@ from app.findings.options import Options
 from app.findings.overview import Overview
 from app.pages.charts import Column
 from app.report.cells import GAP_COLUMNS, of_gap
-from app.report.content import document_of, key_figures, sentences
+from app.report.content import closing_of, document_of, headline_of, key_figures, sentences
 from app.report.document import Block, Bullets, Callout, Document, Heading, KeyFigures, Paragraph, TableBlock
 from app.report.evidence import Evidence, gather, joined, said_of
 from app.report.material import case
@@ -18,8 +18,8 @@ _ASKS = 3
 def brief(evidence: Evidence) -> Document:
     """The brief of the organisation, or of the specialty that the evidence is about. Fits one page of A4."""
     found, said = evidence.overview, case()
-    finding = sentences(found.headline)[:3]
-    closing = sentences(found.trend.sentence)[:1] if found.trend else []
+    finding = headline_of(found.headline, 3)
+    closing = closing_of(found.trend)
     blocks: list[Block] = [
         Heading("What is found"),
         Paragraph(" ".join([*finding, *closing])),

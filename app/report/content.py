@@ -10,7 +10,8 @@ from app.counts.parts import Publication
 from app.counts.tables import TABLES
 from app.findings import words
 from app.findings.drawn import months_of
-from app.findings.findings import Gap, Ranking
+from app.findings.findings import Gap, Ranking, Trend
+from app.inequality.trend import LEAST_FOR_VERDICT, LEAST_POINTS
 from app.pages.charts import Cell, Column
 from app.report.cells import GAP_COLUMNS, limits, of_count, of_gap, of_ratio, of_share
 from app.report.document import (
@@ -100,8 +101,8 @@ def summary(evidence: Evidence) -> tuple[Block, ...]:
     """At most five sentences: the largest gap with its certainty, whether it closes, and how complete the data are."""
     found = evidence.overview
     quality = sentences(found.quality.sentence)[:1] if found.quality else []
-    closing = sentences(found.trend.sentence)[:1] if found.trend else []
-    first = sentences(found.headline)[: _MOST_SENTENCES - len(quality) - len(closing)]
+    closing = closing_of(found.trend)
+    first = headline_of(found.headline, _MOST_SENTENCES - len(quality) - len(closing))
     blocks: list[Block] = [Paragraph(" ".join([*first, *closing, *quality]), "lead")]
     if figures := key_figures(found.gaps):
         blocks.append(KeyFigures(figures))
@@ -116,6 +117,18 @@ def summary(evidence: Evidence) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
+def closing_of(trend: Trend | None) -> list[str]:
+    """The verdict of a trend, and that its limits are trial limits where they are."""
+    told = sentences(trend.sentence) if trend else []
+    return [*told[:1], *(text for text in told[1:] if "trial limits" in text)][:2]
+
+
+def headline_of(headline: str, most: int) -> list[str]:
+    """The first sentences of a headline and always its last, which says of how many gaps it was chosen."""
+    told = sentences(headline)
+    return told if len(told) <= most else [*told[: most - 1], told[-1]]
+
+
 def key_figures(gaps: Iterable[Gap]) -> tuple[KeyFigure, ...]:
     """Each gap that was looked at, as one figure; what is not known says why."""
     return tuple(_key_figure(gap) for gap in gaps)
@@ -125,13 +138,12 @@ def _key_figure(gap: Gap) -> KeyFigure:
     label = f"{gap.measure.label}: the gap"
     if gap.absolute is None:
         return KeyFigure(NOT_SHOWN, label, gap.sentence)
-    value, points = gap.absolute.value, words.points(abs(gap.absolute.value))
-    which = "more" if value > 0 else "less" if value < 0 else ""
-    sure = "certain" if gap.is_certain else "not certain: the limits include none"
+    value, when = gap.absolute.value, words.when(gap.period, gap.measure)
+    if not gap.is_certain:
+        return KeyFigure("Not certain", label, f"95% limits {limits(gap.absolute)} points, {when}: they include none.")
+    which = "more" if value > 0 else "less"
     return KeyFigure(
-        f"{points} {which}".strip(),
-        label,
-        f"95% limits {limits(gap.absolute)}, {words.when(gap.period, gap.measure)}; {sure}.",
+        f"{words.points(abs(value))} {which}", label, f"95% limits {limits(gap.absolute)}, {when}: certain."
     )
 
 
@@ -317,6 +329,7 @@ def _seen(evidence: Evidence) -> tuple[Block, ...]:
         )
         for one in evidence.units
         for place, compared in enumerate(one.comparisons)
+        if not (compared.refusal and compared.refusal.code == "no_reference")  # said once, above
     )
     blocks.append(
         TableBlock(
@@ -480,7 +493,8 @@ def _method(evidence: Evidence) -> tuple[Block, ...]:
                 "A gap is called certain where its limits leave out zero.",
                 words.DESIGN_EFFECT if effect else words.CONTACTS_ARE_NOT_PEOPLE,
                 words.ROUNDED_APART,
-                "Change is judged by process charts (XmR) of at least 12 points, never by two of them.",
+                f"Change is judged by process charts (XmR) of at least {LEAST_FOR_VERDICT} points, never by two.",
+                f"With fewer than {LEAST_POINTS} points the limits of such a chart are trial limits.",
                 words.NOT_KNOWN_IS_APART,
                 words.IS_A_STOCK,
                 words.ABOUT_AREAS,

@@ -14,7 +14,7 @@ from app.counts.tables import TABLES
 from app.counts.vocabulary import vocabulary
 from app.report.audit_day import NotSyntheticError, audit_day_pack
 from app.report.brief import brief, brief_pdf
-from app.report.content import answer, board_paper, sentences
+from app.report.content import answer, board_paper, closing_of, headline_of, sentences
 from app.report.document import Callout, Document, Exhibit, Heading, KeyFigures, Paragraph, TableBlock
 from app.report.evidence import Evidence, ReportUnitError, gather
 from app.report.material import case, indicators
@@ -24,7 +24,7 @@ from tests.unit.report.year import OPTIONS, book, evidence, initiative, tables, 
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 # Words of method: confidence, waiting times, points of a chart, percent, per 1,000, under 18s, editions of standards.
-_OF_METHOD = {"95", "99.8", "12", "18", "52", "65", "100", "1000", "2013", "20", "5", "13", "2006", "10", "11"}
+_OF_METHOD = {"8", "95", "99.8", "12", "18", "52", "65", "100", "1000", "2013", "20", "5", "13", "2006", "10", "11"}
 
 
 def walked(value: Any) -> Iterator[str]:
@@ -78,8 +78,7 @@ def known(found: Evidence) -> set[str]:
     material = [case(), indicators(), found.book.targets.each, found.book.practice.initiatives]
     areas = [area for code in vocabulary().specialties for area in found.book.core20plus5.areas(code, 40)]
     dates = [(p.period, p.sealed_at, p.edition) for p in found.pages]
-    findings = dataclasses.replace(found, published=found.published)
-    return set(walked([findings, published, names, material, areas, dates])) | _OF_METHOD
+    return set(walked([found, published, names, material, areas, dates])) | _OF_METHOD
 
 
 @pytest.mark.parametrize("period", ["2025-Q4", "2025-26", "2025-11"])
@@ -110,6 +109,20 @@ def test_the_summary_has_at_most_five_sentences_with_the_largest_gap_its_limits_
     assert sentences(found.overview.quality.sentence)[0] in lead.text
     assert found.overview.trend is not None
     assert sentences(found.overview.trend.sentence)[0] in lead.text
+
+
+def test_a_verdict_on_trial_limits_says_so_wherever_it_is_said_briefly() -> None:
+    trend = evidence().overview.trend
+    assert trend is not None
+    trial = dataclasses.replace(trend, sentence="The gap has narrowed. Why is not known. These are trial limits, on 9.")
+    assert closing_of(trial) == ["The gap has narrowed.", "These are trial limits, on 9."]
+    assert closing_of(None) == []
+
+
+def test_a_headline_cut_short_still_says_of_how_many_gaps_it_was_chosen() -> None:
+    headline = "One gap. About 5 fewer. Of 3 gaps looked at it is the only certain one."
+    assert headline_of(headline, 2) == ["One gap.", "Of 3 gaps looked at it is the only certain one."]
+    assert len(headline_of(headline, 3)) == 3
 
 
 def test_the_questions_of_the_guide_are_answered_with_what_is_recorded() -> None:
@@ -202,7 +215,7 @@ def test_an_audit_day_is_held_on_invented_data_alone() -> None:
     with pytest.raises(NotSyntheticError):
         audit_day_pack(evidence())
     pages = [p._replace(synthetic=i > 0) for i, p in enumerate(tables().publications)]
-    mixed = gather(dataclasses.replace(tables(), publications=pages), book(), OPTIONS, "2025-Q4")
+    mixed = gather(Published(tables().pages, pages), book(), OPTIONS, "2025-Q4")
     with pytest.raises(NotSyntheticError):
         audit_day_pack(mixed)
 
@@ -217,6 +230,19 @@ def test_an_audit_day_has_sheets_with_questions_and_an_answer_to_each() -> None:
     text = " ".join(said(pack))
     assert "Respiratory Medicine Service (5 to 9)" in text
     assert "never zero" in text
+
+
+def test_no_sheet_of_an_audit_day_gives_its_answer_away() -> None:
+    found = evidence(synthetic=True)
+    pack = audit_day_pack(found)
+    at = next(i for i, b in enumerate(pack.blocks) if isinstance(b, Heading) and b.text == "Answers")
+    sheets = " ".join(said(dataclasses.replace(pack, blocks=pack.blocks[:at])))
+    charts = [b.chart for b in pack.blocks[:at] if isinstance(b, Exhibit)]
+    assert found.overview.trend is not None
+    verdict = sentences(found.overview.trend.sentence)[0]
+    assert charts
+    assert all(verdict not in f"{sheets} {chart.title} {chart.notes}" for chart in charts)
+    assert verdict in " ".join(said(pack))
 
 
 def test_the_same_tables_make_the_same_paper_whatever_the_day() -> None:

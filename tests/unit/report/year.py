@@ -49,7 +49,7 @@ def tables(*, synthetic: bool = False, core20: int = 180) -> Published:
         plain.put(under18._replace(imd_quintile=band), number)
     found = plain.published()
     if synthetic:
-        found = replace(found, publications=[page._replace(synthetic=True) for page in found.publications])
+        found = Published(plain, [page._replace(synthetic=True) for page in found.publications])
     return found
 
 
