@@ -2,21 +2,19 @@
 
 import hashlib
 from collections.abc import Callable
-from importlib import import_module
 from typing import Annotated, Final, TypeVar
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
-from starlette.responses import RedirectResponse
 
 from app.counts.parts import Published
-from app.dashboard.dashboard import Asked, BriefWriter, Place
+from app.dashboard.dashboard import Asked, Place
 from app.dashboard.frame import NoSuchPageError
 from app.errors import Problem
 from app.page_doors import above, page
 from app.pages.charts import Chart, as_csv, as_json
 from app.pages.dashboard import with_account
+from app.report.brief import brief_pdf
 from app.routers.forms import visitor_of
 from app.routers.state import dashboard_of
 from app.routers.tagged import ask_store
@@ -49,24 +47,11 @@ def detail(request: Request, unit: str, period: str | None = None) -> Response:
 
 @router.get("/specialties/{unit}/brief")
 def brief(request: Request, unit: str, period: str | None = None) -> Response:
-    """A specialty on one page of paper; where no report can be made here, the page itself, which prints well."""
+    """A specialty on one page of paper, as PDF."""
     asked = _asked(request, "specialty", unit, period)
-    write = _brief_writer()
-    if write is None:
-        _found(request, lambda published: dashboard_of(request).page(published, asked))
-        query = f"?period={quote(period, safe='')}" if period else ""
-        return RedirectResponse(f"../{quote(unit, safe='')}{query}", 303, {"Vary": "Cookie"})
-    made = _found(request, lambda published: dashboard_of(request).brief(published, asked, write))
+    made = _found(request, lambda published: dashboard_of(request).brief(published, asked, brief_pdf))
     headers = {"Content-Disposition": 'attachment; filename="imd-lens-brief.pdf"'}
     return _answer(request, Response(made, media_type="application/pdf", headers=headers))
-
-
-def _brief_writer() -> BriefWriter | None:
-    try:
-        writer: BriefWriter = import_module("app.report.brief").brief_pdf
-    except ModuleNotFoundError:
-        return None
-    return writer
 
 
 @router.get("/ranking")
