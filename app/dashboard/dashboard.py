@@ -1,7 +1,6 @@
 """The dashboard of one worker: screens worked out from what was published, each kept until something new is."""
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple
@@ -12,17 +11,14 @@ from app.dashboard import behind, organisation, practices, ranks, specialty, wor
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError
 from app.findings.options import Options
-from app.pages.charts import Chart, svg
-from app.pages.dashboard import NARROW, WIDE, Screen, render_screen
+from app.pages.charts import Chart
+from app.pages.dashboard import Screen, render_screen
 
 Place = Literal[
     "organisation", "specialty", "detail", "ranking", "completeness", "inclusion", "editions", "practice", "help"
 ]
 
 _KEPT: Final = 256  # pages, of some 60 kB
-
-_LONG: Final = 0.005  # seconds
-_BREATH: Final = 0.03  # longer than the loop may be late
 
 BriefWriter = Callable[[Published, Rulebook, Options, str, str], bytes]
 """Writes a unit's brief of a quarter."""
@@ -59,15 +55,6 @@ _SCREENS: Final[Mapping[Place, Callable[[Context, Frame, Asked], Screen]]] = {
 # Which screens may hold a chart: of a unit, or of the organisation.
 _OF_UNIT: Final[tuple[Place, ...]] = ("specialty", "detail")
 _OF_ALL: Final[tuple[Place, ...]] = ("organisation", "ranking", "completeness", "inclusion")
-
-
-def _draw(chart: Chart) -> None:
-    """Draw a chart before it is asked for, then let others run: while a chart is drawn, no other thread does."""
-    for width in (WIDE, NARROW):
-        begun = time.perf_counter()
-        svg(chart, width)
-        if time.perf_counter() - begun > _LONG:  # it was not drawn before
-            time.sleep(_BREATH)
 
 
 class Dashboard:
@@ -110,9 +97,6 @@ class Dashboard:
                 return made
         frame = Frame.of(asked.above, published, self._context.options, asked.period)
         screen = _SCREENS[asked.place](self._context, frame, asked)
-        for section in screen.sections:
-            for exhibit in section.exhibits:
-                _draw(exhibit.chart)
         made = Made(screen, render_screen(screen))
         with self._lock:
             self._made[key] = made

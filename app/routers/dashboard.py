@@ -26,7 +26,7 @@ router = APIRouter(prefix="/dashboard", include_in_schema=False)
 _T = TypeVar("_T")
 _FORMATS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
-# Not async: the first chart of a page takes most of a second, and others must not wait for it.
+# Not async: a page is worked out and drawn beside the loop, which answers others meanwhile.
 
 
 @router.get("")
