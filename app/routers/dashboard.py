@@ -1,6 +1,5 @@
 """`/dashboard`: pages about inequalities, for whoever may read the published tables. No cell is ever read for them."""
 
-import hashlib
 from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated, Final, TypeVar
@@ -19,7 +18,7 @@ from app.pages.charts import Chart, as_csv, as_json
 from app.pages.dashboard import with_account
 from app.routers.forms import visitor_of
 from app.routers.state import dashboard_of
-from app.routers.tagged import ask_store
+from app.routers.tagged import ask_store, with_tag
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
@@ -58,7 +57,7 @@ def brief(request: Request, unit: str, period: str | None = None) -> Response:
         return RedirectResponse(f"../{quote(unit, safe='')}{query}", 303, {"Vary": "Cookie"})
     made = _found(request, lambda published: dashboard_of(request).brief(published, asked, write))
     headers = {"Content-Disposition": 'attachment; filename="imd-lens-brief.pdf"'}
-    return _answer(request, Response(made, media_type="application/pdf", headers=headers))
+    return with_tag(request, Response(made, media_type="application/pdf", headers=headers))
 
 
 def _brief_writer() -> BriefWriter | None:
@@ -103,7 +102,7 @@ def practice(
             raise Problem(404)
         headers = {"Content-Disposition": 'attachment; filename="good-practice.csv"'}
         body = dashboard_of(request).practice_csv()
-        return _answer(request, Response(body, media_type="text/csv; charset=utf-8", headers=headers))
+        return with_tag(request, Response(body, media_type="text/csv; charset=utf-8", headers=headers))
     return _page(request, "practice", specialty)
 
 
@@ -128,7 +127,7 @@ def figure(
     asked = _asked(request, "organisation", unit, period, measure)
     made = _found(request, lambda published: dashboard_of(request).chart(published, chart, asked))
     name = f'{"attachment" if kind == "csv" else "inline"}; filename="{made.id}.{kind}"'
-    return _answer(
+    return with_tag(
         request, Response(_written(made, kind), media_type=_FORMATS[kind], headers={"Content-Disposition": name})
     )
 
@@ -142,7 +141,7 @@ def _page(
 ) -> Response:
     asked = _asked(request, place, unit, period, measure)
     html = _found(request, lambda published: dashboard_of(request).page(published, asked))
-    return _answer(request, page(request.scope, with_account(html, asked.above, visitor_of(request))))
+    return with_tag(request, page(request.scope, with_account(html, asked.above, visitor_of(request))))
 
 
 def _asked(
@@ -156,14 +155,3 @@ def _found(request: Request, find: Callable[[Published], _T]) -> _T:
         return ask_store(request, lambda counts: counts.find(find))
     except NoSuchPageError:
         raise Problem(404) from None
-
-
-def _answer(request: Request, answer: Response) -> Response:
-    """With an entity tag, so that a browser that asks again is told quickly that nothing changed."""
-    tag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
-    answer.headers["ETag"], answer.headers["Cache-Control"] = tag, "private, no-cache"
-    asked = request.headers.get("if-none-match", "")
-    if asked == "*" or tag in (part.strip().removeprefix("W/") for part in asked.split(",")):
-        kept = {name: value for name, value in answer.headers.items() if name not in ("content-length", "content-type")}
-        return Response(status_code=304, headers=kept)
-    return answer
