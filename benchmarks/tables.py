@@ -110,8 +110,8 @@ def _times(client: TestClient, path: str, requests: int) -> list[float]:
     return quantiles(times, n=100)
 
 
-def fill_cells(engine: Engine, cells: int) -> list[str]:
-    """Write at least so many cells, whole months at a time; the months."""
+def fill_cells(engine: Engine, cells: int, *, whole_years: bool = False) -> list[str]:
+    """Write at least so many cells, whole months at a time, or whole financial years; the months."""
     words = vocabulary()
     lists = {
         "s": [*words.specialties],
@@ -132,7 +132,7 @@ def fill_cells(engine: Engine, cells: int) -> list[str]:
             for month in months_of_year(year):
                 written += insert(month)
                 months.append(month)
-                if written >= cells:
+                if written >= cells and not whole_years:
                     break
             year += 1
     with writing(engine) as connection:

@@ -1,10 +1,9 @@
 """The dashboard of one worker: screens worked out from what was published, each kept until something new is."""
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
 from app.context.rulebook import Rulebook
 from app.counts.parts import Published
@@ -12,17 +11,15 @@ from app.dashboard import behind, organisation, practices, ranks, specialty, wor
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError
 from app.findings.options import Options
-from app.pages.charts import Chart, svg
-from app.pages.dashboard import NARROW, WIDE, Screen, render_screen
+from app.pages.charts import Chart
+from app.pages.dashboard import Screen, render_screen
 
 Place = Literal[
     "organisation", "specialty", "detail", "ranking", "completeness", "inclusion", "editions", "practice", "help"
 ]
 
+_T = TypeVar("_T")
 _KEPT: Final = 256  # pages, of some 60 kB
-
-_LONG: Final = 0.005  # seconds
-_BREATH: Final = 0.03  # longer than the loop may be late
 
 BriefWriter = Callable[[Published, Rulebook, Options, str, str], bytes]
 """Writes a unit's brief of a quarter."""
@@ -38,11 +35,25 @@ class Asked(NamedTuple):
     measure: str | None = None
 
 
-class Made(NamedTuple):
-    """A page that was made: its values, and its bytes."""
+class _Kept(Generic[_T]):
+    """What was made last, by what was published and asked for. Two threads may make the same at a time."""
 
-    screen: Screen
-    html: bytes
+    def __init__(self) -> None:
+        self._made: OrderedDict[tuple[str, Asked], _T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, published: Published, asked: Asked, make: Callable[[Published, Asked], _T]) -> _T:
+        key = (published.version, asked)
+        with self._lock:
+            if key in self._made:
+                self._made.move_to_end(key)
+                return self._made[key]
+        made = make(published, asked)
+        with self._lock:
+            self._made[key] = made
+            while len(self._made) > _KEPT:
+                self._made.popitem(last=False)
+        return made
 
 
 _SCREENS: Final[Mapping[Place, Callable[[Context, Frame, Asked], Screen]]] = {
@@ -61,32 +72,22 @@ _OF_UNIT: Final[tuple[Place, ...]] = ("specialty", "detail")
 _OF_ALL: Final[tuple[Place, ...]] = ("organisation", "ranking", "completeness", "inclusion")
 
 
-def _draw(chart: Chart) -> None:
-    """Draw a chart before it is asked for, then let others run: while a chart is drawn, no other thread does."""
-    for width in (WIDE, NARROW):
-        begun = time.perf_counter()
-        svg(chart, width)
-        if time.perf_counter() - begun > _LONG:  # it was not drawn before
-            time.sleep(_BREATH)
-
-
 class Dashboard:
     """Makes pages and charts. Safe to share between threads: a page may be made twice, and is the same."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._made: OrderedDict[tuple[str, Asked], Made] = OrderedDict()
-        self._lock = threading.Lock()
+        self._pages: _Kept[bytes] = _Kept()
+        self._screens: _Kept[Screen] = _Kept()
 
     def page(self, published: Published, asked: Asked) -> bytes:
         """The page as bytes. NoSuchPageError."""
-        return self._make(published, asked).html
+        return self._pages.get(published, asked, lambda *of: render_screen(self._screen(*of)))
 
     def chart(self, published: Published, name: str, asked: Asked) -> Chart:
         """The chart of this name on any page of the same unit, period and measure. NoSuchPageError."""
         for place in _OF_UNIT if asked.unit else _OF_ALL:
-            made = self._make(published, asked._replace(place=place))
-            for section in made.screen.sections:
+            for section in self._screen(published, asked._replace(place=place)).sections:
                 for exhibit in section.exhibits:
                     if exhibit.chart.id == name:
                         return exhibit.chart
@@ -102,20 +103,9 @@ class Dashboard:
         """The whole bank of good practice as a file."""
         return practices.as_csv(self._context.book.practice)
 
-    def _make(self, published: Published, asked: Asked) -> Made:
-        key = (published.version, asked)
-        with self._lock:
-            if (made := self._made.get(key)) is not None:
-                self._made.move_to_end(key)
-                return made
+    def _screen(self, published: Published, asked: Asked) -> Screen:
+        return self._screens.get(published, asked, self._worked_out)
+
+    def _worked_out(self, published: Published, asked: Asked) -> Screen:
         frame = Frame.of(asked.above, published, self._context.options, asked.period)
-        screen = _SCREENS[asked.place](self._context, frame, asked)
-        for section in screen.sections:
-            for exhibit in section.exhibits:
-                _draw(exhibit.chart)
-        made = Made(screen, render_screen(screen))
-        with self._lock:
-            self._made[key] = made
-            while len(self._made) > _KEPT:
-                self._made.popitem(last=False)
-        return made
+        return _SCREENS[asked.place](self._context, frame, asked)

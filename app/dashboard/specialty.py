@@ -21,6 +21,7 @@ from app.findings.gaps import gap
 from app.findings.kinds import unit_of
 from app.findings.overview import Overview, overview, year_by
 from app.findings.representation import comparisons
+from app.findings.words import NOT_YET_FAIR
 from app.pages.dashboard import Fact, Grid, Link, Screen, Section
 
 BY_DECILE: Final = "specialty_decile"
@@ -222,7 +223,7 @@ def whom(frame: Frame, found: Overview) -> Section:
     titles = {chart.title for chart in drawn}
     said, quiet = [], []
     for one in found.comparisons:
-        sentences = [sentence for sentence in _sentences(one.sentence) if sentence != words.NOT_YET_FAIR]
+        sentences = [sentence for sentence in _sentences(one.sentence) if sentence != NOT_YET_FAIR]
         # What the chart's title says is not said twice.
         if sentences and sentences[0] in titles:
             quiet.append(" ".join(sentences[1:]))
@@ -231,7 +232,7 @@ def whom(frame: Frame, found: Overview) -> Section:
     return Section(
         "whom",
         "Whom we see",
-        (*dict.fromkeys(said), words.NOT_YET_FAIR),
+        (*dict.fromkeys(said), NOT_YET_FAIR),
         exhibits=frame.exhibits(drawn, found.unit.code),
         items=tuple(items),
         quiet=tuple(filter(None, quiet)),

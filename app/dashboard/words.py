@@ -6,7 +6,6 @@ from app.dashboard.frame import Frame
 from app.pages.dashboard import Screen, Section
 
 NOT_FOR: Final = "Never use these pages for triage, to set a patient's priority, or to predict who will attend."
-NOT_YET_FAIR: Final = "An equal share is not yet a fair share: where areas are more deprived, need is often greater."
 SLOPE: Final = (
     "SII: the difference in points between the most and the least deprived end of a line through all five fifths. RII:"
     " the ratio of the two ends; 1 is no inequality. Both take the change from fifth to fifth for even."

@@ -33,7 +33,6 @@ from app.inequality.references import age_matched_share, resident_share
 FIRST_CONTACTS: Final = "specialty_new_core20"  # T12
 ALL_CONTACTS: Final = "specialty_core20"  # T1
 AGES: Final = "specialty_age"  # T5
-_NOT_YET_FAIR: Final = "An equal share is not yet a fair share: where areas are more deprived, need is often greater."
 _LEFT_OUT: Final = 0.01  # of the ages: bands that are `*` may be so many and still be left out
 
 
@@ -276,7 +275,7 @@ def _said(
     return (
         f"In {periods.in_words(found.year)}, {words.in_100(share)} {contacts}{words.in_unit(unit)} were with people"
         f" from the most deprived fifth of areas; {other}. That is {times} (95% limits {ratio.lower} to"
-        f" {ratio.upper} times). {_NOT_YET_FAIR}"
+        f" {ratio.upper} times). {words.NOT_YET_FAIR}"
     )
 
 

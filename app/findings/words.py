@@ -20,6 +20,7 @@ ROUNDED_APART: Final = (
 )
 NOT_KNOWN_IS_APART: Final = "Contacts without a decile are in neither part: not known is not 'not deprived'."
 IS_A_STOCK: Final = "People waiting at the end of a month are a stock: never to be added over months."
+NOT_YET_FAIR: Final = "An equal share is not yet a fair share: where areas are more deprived, need is often greater."
 ABOUT_AREAS: Final = (
     "Deprivation is of areas: it says nothing of any one person, and a gap does not say what causes it."
 )

@@ -4,6 +4,7 @@ A chart is drawn from whole numbers that were published, and from nothing else. 
 loads nothing: what makes the picture is asked for with no address that it may read.
 """
 
+import atexit
 import csv
 import hashlib
 import io
@@ -16,10 +17,13 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 from xml.sax.saxutils import escape
 
+from app.pages.drawing import Drawer
 from app.pages.vega import Layout, layout
 
 _KEPT: Final = 512  # drawings: some 5 to 60 kB each
+_DRAWER: Final = Drawer()
 _DRAWING: Final = threading.Lock()  # one at a time: the same chart is drawn once, however many ask for it
+atexit.register(_DRAWER.close)
 _MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _RUNS: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\N{MINUS SIGN}")
 
@@ -96,7 +100,7 @@ def svg(chart: Chart, width: int = 640) -> str:
 
     `width` is in CSS pixels and 240 at least; below 480 it is laid out for a telephone. Two widths of one chart may
     stand on one page. It fills its container if the page gives its class, `chart-svg`, a width. ValueError for a chart
-    whose `id` cannot be in an address.
+    whose `id` cannot be in an address, DrawingError where no process can draw it.
     """
     if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", chart.id):
         raise ValueError("a chart's id is letters, digits and hyphens")
@@ -167,11 +171,8 @@ def _digest(chart: Chart) -> str:
 
 @lru_cache(_KEPT)
 def _drawn(drawing: _Drawing) -> str:
-    # Loaded with the first chart: the service starts without it.
-    import vl_convert
-
     laid = layout(drawing.chart, drawing.width)
-    return _accessible(vl_convert.vegalite_to_svg(laid.spec, allowed_base_urls=[]), laid, drawing.chart, drawing.width)
+    return _accessible(_DRAWER.draw(laid.spec), laid, drawing.chart, drawing.width)
 
 
 def _accessible(drawn: str, laid: Layout, chart: Chart, width: int) -> str:

@@ -345,7 +345,7 @@ def _seen(evidence: Evidence) -> tuple[Block, ...]:
             ),
             rows,
             said_of(joined(one.source for unit in evidence.units for one in unit.comparisons)),
-            ("An equal share is not yet a fair share: where areas are more deprived, need is often greater.",),
+            (words.NOT_YET_FAIR,),
         )
     )
     return tuple(blocks)

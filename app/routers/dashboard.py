@@ -1,6 +1,5 @@
 """`/dashboard`: pages about inequalities, for whoever may read the published tables. No cell is ever read for them."""
 
-import hashlib
 from collections.abc import Callable
 from typing import Annotated, Final, TypeVar
 
@@ -17,14 +16,14 @@ from app.pages.dashboard import with_account
 from app.report.brief import brief_pdf
 from app.routers.forms import visitor_of
 from app.routers.state import dashboard_of
-from app.routers.tagged import ask_store
+from app.routers.tagged import ask_store, with_tag
 
 router = APIRouter(prefix="/dashboard", include_in_schema=False)
 
 _T = TypeVar("_T")
 _FORMATS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
-# Not async: the first chart of a page takes most of a second, and others must not wait for it.
+# Not async: a page is worked out and drawn beside the loop, which answers others meanwhile.
 
 
 @router.get("")
@@ -51,7 +50,7 @@ def brief(request: Request, unit: str, period: str | None = None) -> Response:
     asked = _asked(request, "specialty", unit, period)
     made = _found(request, lambda published: dashboard_of(request).brief(published, asked, brief_pdf))
     headers = {"Content-Disposition": 'attachment; filename="imd-lens-brief.pdf"'}
-    return _answer(request, Response(made, media_type="application/pdf", headers=headers))
+    return with_tag(request, Response(made, media_type="application/pdf", headers=headers))
 
 
 @router.get("/ranking")
@@ -88,7 +87,7 @@ def practice(
             raise Problem(404)
         headers = {"Content-Disposition": 'attachment; filename="good-practice.csv"'}
         body = dashboard_of(request).practice_csv()
-        return _answer(request, Response(body, media_type="text/csv; charset=utf-8", headers=headers))
+        return with_tag(request, Response(body, media_type="text/csv; charset=utf-8", headers=headers))
     return _page(request, "practice", specialty)
 
 
@@ -113,7 +112,7 @@ def figure(
     asked = _asked(request, "organisation", unit, period, measure)
     made = _found(request, lambda published: dashboard_of(request).chart(published, chart, asked))
     name = f'{"attachment" if kind == "csv" else "inline"}; filename="{made.id}.{kind}"'
-    return _answer(
+    return with_tag(
         request, Response(_written(made, kind), media_type=_FORMATS[kind], headers={"Content-Disposition": name})
     )
 
@@ -127,7 +126,7 @@ def _page(
 ) -> Response:
     asked = _asked(request, place, unit, period, measure)
     html = _found(request, lambda published: dashboard_of(request).page(published, asked))
-    return _answer(request, page(request.scope, with_account(html, asked.above, visitor_of(request))))
+    return with_tag(request, page(request.scope, with_account(html, asked.above, visitor_of(request))))
 
 
 def _asked(
@@ -141,14 +140,3 @@ def _found(request: Request, find: Callable[[Published], _T]) -> _T:
         return ask_store(request, lambda counts: counts.find(find))
     except NoSuchPageError:
         raise Problem(404) from None
-
-
-def _answer(request: Request, answer: Response) -> Response:
-    """With an entity tag, so that a browser that asks again is told quickly that nothing changed."""
-    tag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
-    answer.headers["ETag"], answer.headers["Cache-Control"] = tag, "private, no-cache"
-    asked = request.headers.get("if-none-match", "")
-    if asked == "*" or tag in (part.strip().removeprefix("W/") for part in asked.split(",")):
-        kept = {name: value for name, value in answer.headers.items() if name not in ("content-length", "content-type")}
-        return Response(status_code=304, headers=kept)
-    return answer

@@ -13,6 +13,7 @@ from app.routers.state import counts_of
 CSV: Final = "text/csv"
 
 _T = TypeVar("_T")
+_OF_A_BODY: Final = ("content-length", "content-type", "content-disposition")
 
 
 def ask_store(request: Request, ask: Callable[[Counts], _T]) -> _T:
@@ -32,12 +33,17 @@ def wants_csv(request: Request, named: str | None) -> bool:
 
 
 def tagged(request: Request, body: bytes, media_type: str, disposition: str | None = None) -> Response:
-    """With an entity tag, so that a dashboard that asks again is told quickly that nothing changed."""
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
+    """An answer in the form that the caller accepts, with an entity tag."""
+    named = {"Content-Disposition": disposition} if disposition else {}
+    return with_tag(request, Response(body, media_type=media_type, headers={"Vary": "Accept", **named}))
+
+
+def with_tag(request: Request, answer: Response) -> Response:
+    """With an entity tag, so that whoever asks again is told quickly that nothing changed."""
+    tag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+    answer.headers["ETag"], answer.headers["Cache-Control"] = tag, "private, no-cache"
     sent = request.headers.get("if-none-match", "")
     if sent == "*" or tag in (part.strip().removeprefix("W/") for part in sent.split(",")):
-        return Response(status_code=304, headers=headers)
-    if disposition:
-        headers["Content-Disposition"] = disposition
-    return Response(body, media_type=media_type, headers=headers)
+        kept = {name: value for name, value in answer.headers.items() if name not in _OF_A_BODY}
+        return Response(status_code=304, headers=kept)
+    return answer

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from app.counting import open_store
 from app.doors import DOORS
+from app.pages import charts
 from app.settings import Settings
 from tests.sealed_store import YEAR, sealed
 from tests.service import bearer, calling, key_for
@@ -170,6 +171,14 @@ def test_the_chart_over_time_holds_the_points_of_the_api(client: TestClient) -> 
 def test_every_twin_on_every_page_can_be_read(client: TestClient, path: str) -> None:
     for twin in twins(client, path):
         assert client.get(f"/{twin}").status_code == 200, twin
+
+
+def test_the_numbers_of_a_chart_are_told_without_drawing_it(settings: Settings, client: TestClient) -> None:
+    twin = next(t for t in twins(client, UNIT) if "missed-by-fifth" in t)
+    charts._drawn.cache_clear()
+    with calling(settings) as fresh:
+        assert fresh.get(f"/{twin}").status_code == 200
+    assert charts._drawn.cache_info().currsize == 0
 
 
 def test_a_brief_is_one_file(client: TestClient) -> None:

@@ -361,8 +361,11 @@ def test_the_specification_asks_for_nothing_from_anywhere() -> None:
         assert '"href"' not in said
 
 
-def test_nothing_that_draws_is_loaded_before_the_first_chart() -> None:
-    program = "import sys, app.pages.charts; print('vl_convert' in sys.modules)"
+def test_nothing_that_draws_is_loaded_where_requests_are_answered() -> None:
+    program = (
+        "import sys; from app.pages.charts import svg; from tests.unit.pages.test_charts import EVERY;"
+        " svg(EVERY[0]); print('vl_convert' in sys.modules)"
+    )
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "False"
 
