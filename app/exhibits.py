@@ -264,7 +264,8 @@ def deciles(unit: Unit, year: str, parts: Mapping[str, Part], source: Source | N
     first, second = shown[0][1].n, shown[1][1].n
     if len(known) == len(DECILES) and first is not None and second is not None and sum(known) >= 100:
         share = round(100 * (first + second) / sum(known))
-        title = f"{share} in 100 contacts{words.in_unit(unit)} come from the most deprived fifth of areas, {_in(year)}."
+        which = f"contacts{words.in_unit(unit)} with a decile"
+        title = f"{share} in 100 {which} come from the most deprived fifth of areas, {_in(year)}."
     return Chart(
         id="deciles",
         kind="bars",
@@ -537,12 +538,17 @@ def _flag(trend: Trend, i: int, phase: Phase | None) -> str:
         return ""
     if trend.measure.better is None:
         return "changed"
-    against: int | None = phase.mean if phase else None
+    mean = phase.mean if phase else None
+    # As the verdict has it: a gap about zero, or one that turned round, is neither better nor worse.
+    if trend.of == "gap" and (not mean or mean * point.value < 0):
+        return "changed"
+    against = mean
     if set(point.flags) == {"trend"}:
         against = _before(trend.points[phase.start if phase else 0 : i], point.value)
     if against is None or against == point.value:
         return "changed"
-    return "better" if point.value < against else "worse"
+    is_other_way = trend.of == "gap" and (mean or 0) < 0
+    return "better" if (point.value < against) != is_other_way else "worse"
 
 
 def _before(points: Sequence[TrendPoint], value: int) -> int | None:

@@ -11,9 +11,9 @@ from typing import Final
 from app.context.catchment import Catchment, Catchments
 from app.counts import periods
 from app.counts.parts import ABSENT, Part, Publication, Published
-from app.counts.tables import CORE20_PARTS, FIRST, TABLES, Figure
+from app.counts.tables import ALL_OTHER, CORE20_PARTS, FIRST, TABLES, Figure
 from app.findings import words
-from app.findings.drawn import percent, tenths
+from app.findings.drawn import held_of, percent, tenths
 from app.findings.findings import (
     Comparison,
     Ratio,
@@ -135,7 +135,8 @@ def _with_others(found: Core20Parts, code: str, options: Options) -> Comparison:
             refusal = refused
         else:
             missing = len(others) - len(shown)
-            name = "all other specialties" + (f" ({missing} of {len(others)} are not shown)" if missing else "")
+            name = "the specialties with rows of their own" if code == ALL_OTHER else "all other specialties"
+            name += f" ({missing} of {len(others)} are not shown)" if missing else ""
             date = found.publications[-1].sealed_at[:10]
             reference = Reference("others", name, "published tables", date, False, rest.percent)
             try:
@@ -272,11 +273,12 @@ def _said(
         return ""
     contacts = "first contacts" if found.are_first else "contacts"
     times = "about the same share" if ratio.value == 1 else f"{ratio.value} times the share"
+    certain = " Whether the shares differ is not certain." if ratio.lower <= 1 <= ratio.upper else ""
     other = against.format(name=reference.name, percent=reference.share.value)
     return (
         f"In {periods.in_words(found.year)}, {words.in_100(share)} {contacts}{words.in_unit(unit)} were with people"
         f" from the most deprived fifth of areas; {other}. That is {times} (95% limits {ratio.lower} to"
-        f" {ratio.upper} times). {_NOT_YET_FAIR}"
+        f" {ratio.upper} times).{certain} {_NOT_YET_FAIR}{held_of(found.publications)}"
     )
 
 

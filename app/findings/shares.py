@@ -39,6 +39,7 @@ def core20_share(published: Published, unit_code: str, period: str, options: Opt
     refusal = drawn.refusal_of(counted, measure, unit, period, options)
     if source and ", " in source.edition:
         refusal = Refusal("other_edition", words.two_editions())
+        share = drawn.NOT_ADDED
     sentence = refusal.sentence if refusal else words.core20_share(measure, unit, period, share)
     return Comparison(unit, period, share, None, None, sentence, refusal, source)
 

@@ -260,3 +260,15 @@ def test_what_a_deployment_decides_reaches_its_answers(settings: Settings, door:
         assert ask(door, by="specialty")["refusal"]["code"] == "no_design_effect"
         assert "mind what is missing" in plain["notes"][-1]
         assert "mind what is missing" not in widened["notes"][-1]
+
+
+def test_notes_say_of_limits_only_what_was_done_to_them(settings: Settings) -> None:
+    with calling(settings.model_copy(update={"design_effect": 4.0}), "breakdowns") as client:
+        first = ask(client, measure="core20_share", by="specialty")
+        assert first["design_effect"] is None
+        assert "design effect that is set" not in " ".join(first["notes"])
+        assert "First contacts" in first["notes"][0]
+        over_time = ask(client, "/v1/trend", measure="missed")
+        assert "design effect that is set" not in " ".join(over_time["notes"])
+        assert "neighbouring points" in over_time["notes"][0]
+        assert "design effect that is set" in ask(client, measure="missed", by="specialty")["notes"][0]
