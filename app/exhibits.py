@@ -82,8 +82,12 @@ def missed_by_fifth(missed: Fifths, cancelled: Fifths) -> Chart:
             words.CHILDREN if missed.unit.is_for_children else "",
             "A missed appointment is one that the patient did not attend, of those attended or not attended; a"
             " cancelled one is of all three.",
-            *(f"{one.measure.label}: {one.refusal.sentence}" for one in (missed, cancelled) if one.refusal),
-            words.CONTACTS_ARE_NOT_PEOPLE,
+            *(
+                f"{words.label(one.measure, one.unit)}: {one.refusal.sentence}"
+                for one in (missed, cancelled)
+                if one.refusal
+            ),
+            words.CONTACTS_WEIGH,
             words.ABOUT_AREAS,
         ),
         is_synthetic=_is_synthetic(missed.source, cancelled.source),
@@ -236,7 +240,7 @@ def slope(fifths: Fifths) -> Chart:
             f" {ratio.upper})."
             if ratio
             else "",
-            words.CONTACTS_ARE_NOT_PEOPLE,
+            words.CONTACTS_WEIGH,
             words.ABOUT_AREAS,
         ),
         is_synthetic=_is_synthetic(fifths.source),
@@ -462,7 +466,7 @@ def _of(unit: Unit, period: str, measure: str) -> dict[str, Cell]:
 
 
 def _fifth_rows(fifths: Fifths, names: Sequence[str]) -> list[dict[str, Cell]]:
-    of: dict[str, Cell] = {"series": _label(fifths.measure, fifths.unit)}
+    of: dict[str, Cell] = {"series": words.label(fifths.measure, fifths.unit)}
     of |= _of(fifths.unit, fifths.period, fifths.measure.name)
     return [
         {**of, "group": name, **_share_row(share), "imd_quintile": q, "is_subject": "yes" if q == "1" else "no"}
@@ -623,10 +627,6 @@ def _positions(totals: Sequence[int | None]) -> list[int]:
 
 
 # ------------------------------------------------------------------------------------------ words
-
-
-def _label(measure: Measure, unit: Unit) -> str:
-    return "Was not brought" if measure.name == "missed" and unit.is_for_children else measure.label
 
 
 def _axis(measure: Measure, unit: Unit) -> str:

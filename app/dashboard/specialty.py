@@ -21,6 +21,7 @@ from app.findings.gaps import gap
 from app.findings.kinds import unit_of
 from app.findings.overview import Overview, overview, year_by
 from app.findings.representation import comparisons
+from app.findings.words import CONTACTS_WEIGH, label
 from app.pages.dashboard import Fact, Grid, Link, Screen, Section
 
 BY_DECILE: Final = "specialty_decile"
@@ -269,7 +270,7 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
         sections.append(
             Section(
                 f"slope-{name}",
-                f"{one.measure.label}: the slope over all fifths",
+                f"{label(one.measure, one.unit)}: the slope over all fifths",
                 (one.sentence,),
                 facts=tuple(facts),
                 exhibits=frame.exhibits(drawn, code),
@@ -297,7 +298,7 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
                     "Shares have 95% Wilson limits, gaps Newcombe's, ratios log limits, slopes weighted"
                     " least squares on logits."
                 ),
-                "Contacts are counted, not people: where people come often, limits are too narrow.",
+                CONTACTS_WEIGH,
                 "Everything is worked out from published counts, each rounded to the nearest 5.",
                 "Contacts without a decile are in no share.",
             ),
@@ -332,7 +333,7 @@ def _deciles(frame: Frame, code: str, year: str) -> Section:
 def _gaps(frame: Frame, found: Overview) -> Section:
     rows = tuple(
         (
-            each.measure.label,
+            label(each.measure, each.unit),
             in_words(each.period),
             _percent(each.core20),
             _percent(each.rest),

@@ -29,12 +29,12 @@ from app.findings.representation import core20_parts, share_of_units, source_of_
 from app.inequality.measures import dispersion, effective_total, gap_funnel, proportion, proportion_funnel
 
 CONFIDENCE: Final = 0.998
+LEAST_UNITS: Final = 10
+"""Of fewer none can stand out: of 9 none is further from their centre than 3 times their spread, and 3.09 is asked."""
+
 _LIMIT: Final = 3.09  # as the funnel is drawn
 _DNA, _BY_PROVIDER = "did_not_attend", "cancelled_by_provider"
 _WORTH_SAYING: Final = 1.5  # over-dispersion
-_LEAST_UNITS: Final = (
-    10  # of fewer, none is further from their centre than the root of 9 times their spread: under 3.09
-)
 _SIZES: Final = 12  # sizes at which the funnel is given
 _TABLES: Final[Mapping[tuple[MeasureName, str], str]] = {
     ("missed", "quarter"): "specialty_dna_core20",
@@ -233,7 +233,7 @@ def _nothing(what: Measure, page: Publication, refused: Sequence[tuple[Unit, Ref
 
 def _sentence(period: str, rows: Sequence[RankedGap], refused: Sequence[tuple[Unit, Refusal]], phi: float) -> str:
     without = f" {len(refused)} more {_have(len(refused))} no figure, each with its reason." if refused else ""
-    if len(rows) < _LEAST_UNITS:
+    if len(rows) < LEAST_UNITS:
         services = "1 service" if len(rows) == 1 else f"{len(rows)} services"
         return (
             f"In {periods.in_words(period)}, there are figures of {services}, fewer than 10, too few to tell whether"

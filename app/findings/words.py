@@ -13,6 +13,10 @@ CONTACTS_ARE_NOT_PEOPLE: Final = (
     "Contacts are counted, not people: one person who comes often weighs often, and the limits, which take contacts for"
     " independent, are then too narrow."
 )
+CONTACTS_WEIGH: Final = (
+    "Contacts are counted, not people: one person who comes often weighs often, and limits are too narrow where no"
+    " design effect is set."
+)
 DESIGN_EFFECT: Final = "Contacts are counted, not people: the limits are widened by the design effect that is set."
 FIRST_CONTACTS: Final = (
     "First contacts are counted, nearly people: the limits take them for independent, and no design effect is used."
@@ -54,6 +58,11 @@ def appointments(unit: Unit, what: str = "appointments") -> str:
         "specialty": f"{_short(unit.name)} {what}",
         "rtt_group": f"{what} in the group {_short(unit.name)}",
     }[unit.kind]
+
+
+def label(measure: Measure, unit: Unit) -> str:
+    """What a measure is called in a unit: of a service for children never that anything was missed."""
+    return "Was not brought" if measure.name == "missed" and unit.is_for_children else measure.label
 
 
 def in_unit(unit: Unit) -> str:

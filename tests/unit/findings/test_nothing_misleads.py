@@ -7,15 +7,18 @@ import pytest
 from app import exhibits
 from app.counts.parts import Part, Publication, Published
 from app.counts.vocabulary import vocabulary
+from app.dashboard.ranks import heading
 from app.findings.fifths import fifths
 from app.findings.findings import Trend, Whole
 from app.findings.gaps import gap
+from app.findings.kinds import unit_of
 from app.findings.options import Options
 from app.findings.overview import headline
 from app.findings.ranking import ranking
 from app.findings.representation import comparisons
 from app.findings.shares import core20_share
 from app.findings.trends import trend
+from app.report.content import key_figures
 from tests.unit.findings.invented import QUARTER, YEAR, Given
 from tests.unit.findings.plain import Plain, months
 from tests.unit.findings.test_representation import NOBODY, catchment
@@ -138,6 +141,22 @@ def test_under_ten_services_none_can_stand_out_and_that_is_said_not_taken_for_ca
     assert "that does not mean that all are alike" in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("many", "out", "says"), [(9, 0, "too few services"), (21, 1, "1 of 21 stands"), (21, 2, "2 of 21 stand ")]
+)
+def test_the_heading_of_a_ranking_says_no_more_than_the_ranking(many: int, out: int, says: str) -> None:
+    given_ = Given()
+    for i, unit in enumerate(list(vocabulary().specialties)[:many]):
+        given_.missed(unit, 1200 if i < out else 300, 3000, 800, 10000)
+    assert says in heading(ranking(given_.published, "missed", QUARTER, Options(design_effect=2.0)))
+
+
+def test_of_a_service_for_children_no_page_says_that_anything_was_missed() -> None:
+    store = Plain().missed("2026-27-Q2", "420", (160, 1000), (180, 3000))
+    (figure,) = key_figures([gap(store.published(), "missed", "420", "2026-27-Q2", OPTIONS)])
+    assert figure.label == "Was not brought: the gap"
+
+
 def test_all_other_specialties_are_not_set_beside_themselves_in_words() -> None:
     given_ = Given()
     given_.first_contacts({"340": (240, 760), "110": (150, 850), "all_other": (250, 1750)})
@@ -157,14 +176,8 @@ def test_a_share_whose_ratio_may_be_one_is_not_said_to_differ(core20: int, is_ce
 
 def test_a_share_of_deciles_is_of_contacts_that_have_one() -> None:
     parts = {str(d): Part(100) for d in range(1, 11)} | {"no_decile": Part(5000)}
-    chart = exhibits.deciles(exhibits_unit(), YEAR, parts, None)
+    chart = exhibits.deciles(unit_of("340"), YEAR, parts, None)
     assert chart.title.startswith("20 in 100 contacts in the Respiratory Medicine Service with a decile come from")
-
-
-def exhibits_unit() -> exhibits.Unit:
-    from app.findings.kinds import unit_of
-
-    return unit_of("340")
 
 
 def test_of_two_gaps_as_large_neither_is_the_largest() -> None:
