@@ -257,8 +257,11 @@ def funnel(ranking: Ranking) -> Chart:
     return _ranked(ranking, "funnel", "Which units stand out once their size is allowed for?")
 
 
-def deciles(unit: Unit, year: str, parts: Mapping[str, Part], source: Source | None) -> Chart:
-    """From which areas do contacts come? `parts` are by decile, `1` to `10`, and `no_decile` (T3)."""
+def deciles(unit: Unit, year: str, parts: Mapping[str, Part], source: Source | None, held: str = "") -> Chart:
+    """From which areas do contacts come? `parts` are by decile, `1` to `10`, and `no_decile` (T3).
+
+    `held` says which months are held of a year in which counting began.
+    """
     shown = [(d, parts.get(d, Part(None, "absent"))) for d in DECILES]
     apart = parts.get(NO_DECILE, Part(None, "absent"))
     rows = [_count_row("By decile", _decile(d), part, {"imd_decile": d}, is_subject=int(d) <= 2) for d, part in shown]
@@ -285,7 +288,8 @@ def deciles(unit: Unit, year: str, parts: Mapping[str, Part], source: Source | N
         ),
         rows=tuple({**row, **_of(unit, year, "contacts")} for row in rows),
         source=_source(source),
-        notes=(
+        notes=_notes(
+            held.strip(),
             "Contacts are counted, not people.",
             "Contacts without a decile (no postcode, no fixed abode, outside England) stand apart and are in no share.",
             "Not known is not 'not deprived'.",

@@ -15,7 +15,7 @@ from app.dashboard import words
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError, in_words
 from app.dashboard.practices import act
-from app.findings.drawn import source_of
+from app.findings.drawn import held, source_of
 from app.findings.findings import Gap, Ratio, Share, Unit, Whole
 from app.findings.gaps import gap
 from app.findings.kinds import unit_of
@@ -321,7 +321,8 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
 def _deciles(frame: Frame, code: str, year: str) -> Section:
     figures = {d: Figure(BY_DECILE, year, code, imd_decile=d) for d in (*DECILES, NO_DECILE)}
     parts = {d: frame.published.part(figure) for d, figure in figures.items()}
-    drawn = exhibits.deciles(unit_of(code), year, parts, source_of(frame.published, figures.values()))
+    source, began = source_of(frame.published, figures.values()), held(frame.published, figures.values())
+    drawn = exhibits.deciles(unit_of(code), year, parts, source, began)
     return Section(
         "deciles",
         "Contacts by decile",

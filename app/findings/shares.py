@@ -27,6 +27,7 @@ class Standardised:
 
     year: str
     rates: Sequence[Rate]
+    what: str  # of a year in which counting began it says so: such rates are of fewer months than twelve
     source: Source | None
 
 
@@ -50,4 +51,5 @@ def standardised(published: Published, year: str) -> Standardised | None:
     if not figures:
         return None
     rates = [Rate(figure.contact_type, figure.imd_quintile, part) for figure, part in figures.items()]
-    return Standardised(year, rates, drawn.source_of(published, figures))
+    what = words.WHAT_IS_STANDARDISED + drawn.held(published, figures)
+    return Standardised(year, rates, what, drawn.source_of(published, figures))

@@ -231,7 +231,7 @@ def _standardised(published: Published, year: str) -> Standardised | None:
             StandardisedRate(contact_type=r.contact_type, imd_quintile=r.quintile, rate=r.rate.value)
             for r in found.rates
         ],
-        what=words.WHAT_IS_STANDARDISED,
+        what=found.what,
         crude=words.NO_CRUDE_RATE,
         source=_source(published, found.source),
     )

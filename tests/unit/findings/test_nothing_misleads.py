@@ -6,6 +6,7 @@ import pytest
 
 from app import exhibits
 from app.counts.parts import Part, Publication, Published
+from app.counts.tables import Figure
 from app.counts.vocabulary import vocabulary
 from app.dashboard.ranks import heading
 from app.findings.fifths import fifths
@@ -14,9 +15,10 @@ from app.findings.gaps import gap
 from app.findings.kinds import unit_of
 from app.findings.options import Options
 from app.findings.overview import headline
+from app.findings.quality import inclusion
 from app.findings.ranking import ranking
 from app.findings.representation import comparisons
-from app.findings.shares import core20_share
+from app.findings.shares import core20_share, standardised
 from app.findings.trends import trend
 from app.report.content import key_figures
 from tests.unit.findings.invented import QUARTER, YEAR, Given
@@ -186,3 +188,18 @@ def test_of_two_gaps_as_large_neither_is_the_largest() -> None:
     assert one.is_certain
     assert "the largest" not in headline([one, replace(one)])[0]
     assert "none is larger" in headline([one, replace(one)])[0]
+
+
+def test_rates_and_counts_of_a_year_that_is_not_whole_say_so() -> None:
+    given_ = Given()
+    given_.add(Figure("organisation_standardised", YEAR, contact_type="elective", imd_quintile="1"), 40)
+    given_.add(Figure("organisation_inclusion", YEAR, category="homelessness"), 40)
+    began = begun(given_, "organisation_standardised", "organisation_inclusion")
+    rates = standardised(began, YEAR)
+    assert rates is not None
+    assert rates.what.endswith(HELD)
+    assert inclusion(began, YEAR).sentence.endswith(HELD)
+    assert exhibits.deciles(unit_of("340"), YEAR, {}, None, f" {HELD}").notes[0] == HELD
+    whole = standardised(given_.published, YEAR)
+    assert whole is not None
+    assert "Counting began" not in whole.what
