@@ -34,6 +34,7 @@ FIRST_CONTACTS: Final = "specialty_new_core20"  # T12
 ALL_CONTACTS: Final = "specialty_core20"  # T1
 AGES: Final = "specialty_age"  # T5
 _NOT_YET_FAIR: Final = "An equal share is not yet a fair share: where areas are more deprived, need is often greater."
+_NO_AGE: Final = "absent"
 _LEFT_OUT: Final = 0.01  # of the ages: bands that are `*` may be so many and still be left out
 
 
@@ -210,7 +211,7 @@ def _expected(
     page = published.of(AGES, year)
     if page is None:
         return crude, False, f" Not matched for age: ages of {periods.in_words(year)} are not published."
-    ages, hidden = dict.fromkeys(residents.by_age, 0), 0
+    ages, hidden, no_age = dict.fromkeys(residents.by_age, 0), 0, 0
     for code in codes:
         for band in ages:
             part = published.part(Figure(AGES, year, code, dimension="age_band", category=band))
@@ -218,6 +219,9 @@ def _expected(
                 return crude, False, " Not matched for age: the ages of those who came are not shown."
             ages[band] += part.n or 0
             hidden += options.suppress_up_to if part.n is None else 0
+        no_age += published.part(Figure(AGES, year, code, dimension="age_band", category=_NO_AGE)).n or 0
+    if 100 * no_age > options.unknown_limit * (sum(ages.values()) + no_age):
+        return crude, False, " Not matched for age: too many of those who came have no age on record."
     if hidden > _LEFT_OUT * sum(ages.values()):
         return crude, False, " Not matched for age: too many of the ages of those who came are not shown."
     try:

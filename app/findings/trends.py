@@ -76,7 +76,9 @@ def trend(
     editions = [readings[start].edition or "" for start in starts]
     phases = _phases(chart, editions, of) if chart else ()
     found, sentence = _judge(chart, what, of, words.time_words(shown[-1]))
-    sentence += drawn.held(published, (f for r in readings for f in r.figures))
+    began = drawn.held(published, (f for r in readings for f in r.figures))
+    # Counting begins once, so it is the first period that is shown.
+    sentence += began.replace("within this period", f"within {periods.in_words(shown[0])}")
     hidden = sum(r.value is None for r in readings)
     if hidden:
         sentence += f" {words.not_shown(hidden, len(shown), words.time_words(shown[-1]))}"

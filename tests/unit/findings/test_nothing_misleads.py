@@ -97,9 +97,13 @@ def test_a_period_that_is_not_whole_is_said_wherever_its_figures_are() -> None:
     store = Plain().missed(quarter, "340", (140, 1000), (240, 3000)).missed("2024-25-Q4", "340", (140, 1000), (9, 900))
     known = begun(store, "specialty_dna_core20")
     whole = Published(known.pages, [p for p in known.publications if p.period == quarter])
+    known = Published(known.pages, [p if p.period == quarter else p._replace(sentence="") for p in known.publications])
     found = gap(whole, "missed", "340", quarter, OPTIONS)
     assert found.absolute == Whole(6, 4, 8)
-    said = [found.sentence, headline([found])[0], trend(whole, "missed", "340", OPTIONS).sentence]
+    said = [found.sentence, headline([found])[0]]
+    over_quarters = trend(known, "missed", "340", OPTIONS).sentence
+    in_words = "the quarter October to December 2024"
+    said.append(over_quarters.replace(f"Counting began within {in_words}", "Counting began within this period"))
     by_fifths = Plain().by_fifths("2024-25", "340", [(n, 1000) for n in (150, 130, 110, 90, 70)])
     said.append(fifths(begun(by_fifths, "specialty_dna_quintile"), "missed", "340", "2024-25", OPTIONS).sentence)
     first = Given()
@@ -203,3 +207,15 @@ def test_rates_and_counts_of_a_year_that_is_not_whole_say_so() -> None:
     whole = standardised(given_.published, YEAR)
     assert whole is not None
     assert "Counting began" not in whole.what
+
+
+@pytest.mark.parametrize(("no_age", "is_matched"), [(50, True), (900, False)])
+def test_ages_that_most_records_lack_match_nothing(no_age: int, is_matched: bool) -> None:
+    given_ = Given()
+    given_.first_contacts({"340": (240, 760)})
+    given_.ages("340", {"0-17": 100, "18-39": 200, "40-64": 300, "65-79": 300, "80+": 100, "absent": no_age})
+    residents = catchment(dict.fromkeys(("0-17", "18-39", "40-64", "65-79", "80+"), (60, 200)))
+    (_, found) = comparisons(given_.published, "340", YEAR, residents, OPTIONS)
+    assert found.reference is not None
+    assert found.reference.is_age_matched == is_matched
+    assert ("have no age on record" in found.sentence) != is_matched
