@@ -82,8 +82,12 @@ def missed_by_fifth(missed: Fifths, cancelled: Fifths) -> Chart:
             words.CHILDREN if missed.unit.is_for_children else "",
             "A missed appointment is one that the patient did not attend, of those attended or not attended; a"
             " cancelled one is of all three.",
-            *(f"{one.measure.label}: {one.refusal.sentence}" for one in (missed, cancelled) if one.refusal),
-            words.CONTACTS_ARE_NOT_PEOPLE,
+            *(
+                f"{words.label(one.measure, one.unit)}: {one.refusal.sentence}"
+                for one in (missed, cancelled)
+                if one.refusal
+            ),
+            words.CONTACTS_WEIGH,
             words.ABOUT_AREAS,
         ),
         is_synthetic=_is_synthetic(missed.source, cancelled.source),
@@ -236,7 +240,7 @@ def slope(fifths: Fifths) -> Chart:
             f" {ratio.upper})."
             if ratio
             else "",
-            words.CONTACTS_ARE_NOT_PEOPLE,
+            words.CONTACTS_WEIGH,
             words.ABOUT_AREAS,
         ),
         is_synthetic=_is_synthetic(fifths.source),
@@ -253,8 +257,11 @@ def funnel(ranking: Ranking) -> Chart:
     return _ranked(ranking, "funnel", "Which units stand out once their size is allowed for?")
 
 
-def deciles(unit: Unit, year: str, parts: Mapping[str, Part], source: Source | None) -> Chart:
-    """From which areas do contacts come? `parts` are by decile, `1` to `10`, and `no_decile` (T3)."""
+def deciles(unit: Unit, year: str, parts: Mapping[str, Part], source: Source | None, held: str = "") -> Chart:
+    """From which areas do contacts come? `parts` are by decile, `1` to `10`, and `no_decile` (T3).
+
+    `held` says which months are held of a year in which counting began.
+    """
     shown = [(d, parts.get(d, Part(None, "absent"))) for d in DECILES]
     apart = parts.get(NO_DECILE, Part(None, "absent"))
     rows = [_count_row("By decile", _decile(d), part, {"imd_decile": d}, is_subject=int(d) <= 2) for d, part in shown]
@@ -264,7 +271,8 @@ def deciles(unit: Unit, year: str, parts: Mapping[str, Part], source: Source | N
     first, second = shown[0][1].n, shown[1][1].n
     if len(known) == len(DECILES) and first is not None and second is not None and sum(known) >= 100:
         share = round(100 * (first + second) / sum(known))
-        title = f"{share} in 100 contacts{words.in_unit(unit)} come from the most deprived fifth of areas, {_in(year)}."
+        which = f"contacts{words.in_unit(unit)} with a decile"
+        title = f"{share} in 100 {which} come from the most deprived fifth of areas, {_in(year)}."
     return Chart(
         id="deciles",
         kind="bars",
@@ -280,7 +288,8 @@ def deciles(unit: Unit, year: str, parts: Mapping[str, Part], source: Source | N
         ),
         rows=tuple({**row, **_of(unit, year, "contacts")} for row in rows),
         source=_source(source),
-        notes=(
+        notes=_notes(
+            held.strip(),
             "Contacts are counted, not people.",
             "Contacts without a decile (no postcode, no fixed abode, outside England) stand apart and are in no share.",
             "Not known is not 'not deprived'.",
@@ -461,7 +470,7 @@ def _of(unit: Unit, period: str, measure: str) -> dict[str, Cell]:
 
 
 def _fifth_rows(fifths: Fifths, names: Sequence[str]) -> list[dict[str, Cell]]:
-    of: dict[str, Cell] = {"series": _label(fifths.measure, fifths.unit)}
+    of: dict[str, Cell] = {"series": words.label(fifths.measure, fifths.unit)}
     of |= _of(fifths.unit, fifths.period, fifths.measure.name)
     return [
         {**of, "group": name, **_share_row(share), "imd_quintile": q, "is_subject": "yes" if q == "1" else "no"}
@@ -537,12 +546,17 @@ def _flag(trend: Trend, i: int, phase: Phase | None) -> str:
         return ""
     if trend.measure.better is None:
         return "changed"
-    against: int | None = phase.mean if phase else None
+    mean = phase.mean if phase else None
+    # As the verdict has it: a gap about zero, or one that turned round, is neither better nor worse.
+    if trend.of == "gap" and (not mean or mean * point.value < 0):
+        return "changed"
+    against = mean
     if set(point.flags) == {"trend"}:
         against = _before(trend.points[phase.start if phase else 0 : i], point.value)
     if against is None or against == point.value:
         return "changed"
-    return "better" if point.value < against else "worse"
+    is_other_way = trend.of == "gap" and (mean or 0) < 0
+    return "better" if (point.value < against) != is_other_way else "worse"
 
 
 def _before(points: Sequence[TrendPoint], value: int) -> int | None:
@@ -617,10 +631,6 @@ def _positions(totals: Sequence[int | None]) -> list[int]:
 
 
 # ------------------------------------------------------------------------------------------ words
-
-
-def _label(measure: Measure, unit: Unit) -> str:
-    return "Was not brought" if measure.name == "missed" and unit.is_for_children else measure.label
 
 
 def _axis(measure: Measure, unit: Unit) -> str:

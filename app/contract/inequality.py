@@ -315,7 +315,7 @@ CSV_COLUMNS: Final = (
 
 
 def inequality_rows(answer: InequalityAnswer) -> list[dict[str, Any]]:
-    """A row for each figure: shares, gaps, fifths, indices, standardised rates."""
+    """A row for each figure: shares, gaps, fifths, indices, standardised rates, comparisons."""
     base = {"period": answer.period, **_of(answer.measure, answer.unit), **_from(answer.source)}
     said = {"refusal": answer.refusal.code} if answer.refusal else {}
     rows = [base | said | {"figure": "core20"} | _share(answer.core20)]
@@ -335,6 +335,13 @@ def inequality_rows(answer: InequalityAnswer) -> list[dict[str, Any]]:
             base | {"figure": f"standardised_{r.contact_type}_fifth_{r.imd_quintile}", "value": r.rate}
             for r in rates.rates
         ]
+    for i, one in enumerate(answer.comparisons, 1):
+        # Others come first, and the organisation has none.
+        kind = "catchment" if i == len(answer.comparisons) else "others"
+        base |= {"period": one.period, **_from(one.source)}
+        said = {"refusal": one.refusal.code} if one.refusal else {}
+        rows.append(base | said | {"figure": f"compared_with_{kind}"} | _share(one.share))
+        rows.append(base | said | {"figure": f"ratio_to_{kind}"} | _limits(one.ratio))
     return rows
 
 

@@ -5,6 +5,7 @@ What was published never changes, so a page of it is read from the store once.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from re import compile as pattern
 from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Engine, select
@@ -14,6 +15,8 @@ from app.counts.tables import Figure
 
 ABSENT: Final = "absent"
 """The mark of a figure that is in no publication."""
+
+_HELD: Final = pattern(r"Counting began within this period: it holds [^.]+\.")
 
 _KEPT: Final = 1024  # pages: two years of every table are some 150
 
@@ -39,6 +42,12 @@ class Publication(NamedTuple):
     organisation: str
     sentence: str
     synthetic: bool
+
+    @property
+    def held(self) -> str:
+        """Which months it holds, in a sentence, where counting began within its period; else empty."""
+        found = _HELD.search(self.sentence)
+        return found[0] if found else ""
 
 
 class Pages(Protocol):

@@ -7,10 +7,10 @@ from app.counts import periods
 from app.dashboard import words
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError, in_words
-from app.findings.findings import MeasureName
+from app.findings.findings import MeasureName, Ranking
 from app.findings.kinds import MEASURES
 from app.findings.overview import year_by
-from app.findings.ranking import ranking
+from app.findings.ranking import LEAST_UNITS, ranking
 from app.pages.dashboard import Chooser, Grid, Link, Screen, Section
 
 _FIRST: Final[MeasureName] = "core20_share"
@@ -46,7 +46,6 @@ def screen(context: Context, frame: Frame, measure: str | None) -> Screen:
             Section("none", "Why there is no ranking", (found.refusal.sentence,), items=items, look="empty")
         )
         return _framed(frame, f"{what.label}: no ranking", sections, name)
-    out = sum(row.stands_out for row in found.rows)
     sections.append(
         Section("ranking", "Side by side", exhibits=frame.exhibits([exhibits.ranking(found)], measure=name))
     )
@@ -68,12 +67,16 @@ def screen(context: Context, frame: Frame, measure: str | None) -> Screen:
                 grid=Grid("Specialties without a figure", ("Specialty", "Why"), rows),
             )
         )
-    heading = (
-        f"{what.label}: {out} of {len(found.rows)} stand out by more than chance"
-        if out
-        else f"{what.label}: none of {len(found.rows)} stands out by more than chance"
-    )
-    return _framed(frame, heading, sections, name, lead=(found.sentence,), over=in_words(period))
+    return _framed(frame, heading(found), sections, name, lead=(found.sentence,), over=in_words(period))
+
+
+def heading(found: Ranking) -> str:
+    """How many stand out; of too few units, that it cannot be told."""
+    out, many = sum(row.stands_out for row in found.rows), len(found.rows)
+    if many < LEAST_UNITS:
+        return f"{found.measure.label}: too few services to tell whether one stands out"
+    stand = "stands" if out < 2 else "stand"
+    return f"{found.measure.label}: {out or 'none'} of {many} {stand} out by more than chance"
 
 
 def _period(frame: Frame, measure: MeasureName) -> str | None:

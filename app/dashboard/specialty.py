@@ -15,13 +15,13 @@ from app.dashboard import words
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError, in_words
 from app.dashboard.practices import act
-from app.findings.drawn import source_of
+from app.findings.drawn import held, source_of
 from app.findings.findings import Gap, Ratio, Share, Unit, Whole
 from app.findings.gaps import gap
 from app.findings.kinds import unit_of
 from app.findings.overview import Overview, overview, year_by
 from app.findings.representation import comparisons
-from app.findings.words import NOT_YET_FAIR
+from app.findings.words import CONTACTS_WEIGH, NOT_YET_FAIR, label
 from app.pages.dashboard import Fact, Grid, Link, Screen, Section
 
 BY_DECILE: Final = "specialty_decile"
@@ -270,7 +270,7 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
         sections.append(
             Section(
                 f"slope-{name}",
-                f"{one.measure.label}: the slope over all fifths",
+                f"{label(one.measure, one.unit)}: the slope over all fifths",
                 (one.sentence,),
                 facts=tuple(facts),
                 exhibits=frame.exhibits(drawn, code),
@@ -298,7 +298,7 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
                     "Shares have 95% Wilson limits, gaps Newcombe's, ratios log limits, slopes weighted"
                     " least squares on logits."
                 ),
-                "Contacts are counted, not people: where people come often, limits are too narrow.",
+                CONTACTS_WEIGH,
                 "Everything is worked out from published counts, each rounded to the nearest 5.",
                 "Contacts without a decile are in no share.",
             ),
@@ -321,7 +321,8 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
 def _deciles(frame: Frame, code: str, year: str) -> Section:
     figures = {d: Figure(BY_DECILE, year, code, imd_decile=d) for d in (*DECILES, NO_DECILE)}
     parts = {d: frame.published.part(figure) for d, figure in figures.items()}
-    drawn = exhibits.deciles(unit_of(code), year, parts, source_of(frame.published, figures.values()))
+    source, began = source_of(frame.published, figures.values()), held(frame.published, figures.values())
+    drawn = exhibits.deciles(unit_of(code), year, parts, source, began)
     return Section(
         "deciles",
         "Contacts by decile",
@@ -333,7 +334,7 @@ def _deciles(frame: Frame, code: str, year: str) -> Section:
 def _gaps(frame: Frame, found: Overview) -> Section:
     rows = tuple(
         (
-            each.measure.label,
+            label(each.measure, each.unit),
             in_words(each.period),
             _percent(each.core20),
             _percent(each.rest),

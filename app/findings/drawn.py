@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from app.counts import periods
-from app.counts.parts import ABSENT, Part, Published
+from app.counts.parts import ABSENT, Part, Publication, Published
 from app.counts.tables import ATTENDED_OR_NOT, CORE20_PARTS, QUINTILES, TABLES, Figure
 from app.findings import words
 from app.findings.findings import Measure, MeasureName, Ratio, Refusal, Share, Source, Unit, Whole
@@ -181,6 +181,10 @@ def _is_few(counted: Counted, options: Options) -> bool:
     return total < options.least_denominator or events > total
 
 
+NOT_ADDED: Final = Share(None, None, None, ABSENT)
+"""In place of a share whose parts are on two editions: such counts are never added."""
+
+
 def share_of(counted: Counted, options: Options, design_effect: float = 1.0, confidence: float = 0.95) -> Share:
     """A share with its limits; without them where a sum is hidden, or the total is too small."""
     events, total = counted.events.n, counted.total.n
@@ -192,6 +196,17 @@ def share_of(counted: Counted, options: Options, design_effect: float = 1.0, con
 def design_effect_of(measure: Measure, options: Options) -> float:
     """What limits are widened by. A person is on a waiting list once, but comes often: it is of contacts alone."""
     return 1.0 if measure.is_stock or options.design_effect is None else options.design_effect
+
+
+def held(published: Published, figures: Iterable[Figure]) -> str:
+    """What to add to a finding whose figures are of periods in which counting began; empty where all are whole."""
+    pages = dict.fromkeys((f.table, f.period) for f in figures)
+    return held_of(p for p in (published.of(*page) for page in pages) if p)
+
+
+def held_of(pages: Iterable[Publication]) -> str:
+    """The same of pages."""
+    return "".join(f" {said}" for said in dict.fromkeys(page.held for page in pages) if said)
 
 
 def percent(estimate: Estimate) -> Whole:

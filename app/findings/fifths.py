@@ -29,6 +29,7 @@ def fifths(published: Published, measure: MeasureName, unit_code: str, period: s
     refusal = drawn.refusal_of(counted, what, unit, period, options)
     if source and ", " in source.edition:
         refusal = Refusal("other_edition", words.two_editions())
+        shares = (drawn.NOT_ADDED,) * len(_GROUPS)
     if not refusal and any(not 0 < (s.n or 0) < (s.total or 0) for s in shares):
         refusal = Refusal("no_events", words.no_slope(what))
     if refusal:
@@ -52,7 +53,7 @@ def fifths(published: Published, measure: MeasureName, unit_code: str, period: s
         rii,
         tuple(round(100 * y) for y in slope.fitted),
         fewer or None,
-        words.slope(what, unit, period, ends, sii),
+        words.slope(what, unit, period, ends, sii) + drawn.held(published, (f for way in ways for f in way.total)),
         None,
         source,
     )

@@ -35,6 +35,7 @@ def gap(
     source = drawn.source_of(published, (f for way in ways for f in way.total))
     if source and ", " in source.edition:
         refusal = Refusal("other_edition", words.two_editions())
+        core20 = rest = drawn.NOT_ADDED
     if refusal:
         return Gap(what, unit, period, core20, rest, None, None, False, None, refusal.sentence, refusal, source)
     events1, total1 = counted[0].events.n or 0, counted[0].total.n or 0
@@ -47,4 +48,5 @@ def gap(
     is_certain = absolute.lower > 0 or absolute.upper < 0
     fewer = drawn.nearest_5(fewer_if_matched(events1, total1, events2 / total2)) if absolute.lower > 0 else 0
     sentence = words.gap(what, unit, period, core20, rest, absolute, fewer or None)
+    sentence += drawn.held(published, (f for way in ways for f in way.total))
     return Gap(what, unit, period, core20, rest, absolute, relative, is_certain, fewer or None, sentence, None, source)

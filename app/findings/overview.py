@@ -133,8 +133,9 @@ def headline(looked_at: Sequence[Gap]) -> tuple[str, Gap | None]:
     certain = [(g, value) for g, value in known if g.is_certain]
     if not certain:
         return words.no_certain_gap([g for g, _ in known]), None
-    behind, _ = max(certain, key=lambda found: (found[1] > 0, abs(found[1])))
-    return words.headline(behind, len(certain), len(known)), behind
+    behind, most = max(certain, key=lambda found: (found[1] > 0, abs(found[1])))
+    alike = sum(value == most for _, value in certain) > 1
+    return words.headline(behind, len(certain), len(known), alike=alike), behind
 
 
 def breaks(published: Published, quarter: str) -> tuple[Break, ...]:

@@ -106,7 +106,7 @@ def inclusion(published: Published, year: str) -> Inclusion:
         year,
         tuple((figure.category, part) for figure, part in groups.items()),
         tuple((figure.category, part) for figure, part in needs.items()),
-        refusal.sentence if refusal else words.inclusion(year),
+        refusal.sentence if refusal else words.inclusion(year) + drawn.held(published, [*groups, *needs]),
         refusal,
         source,
     )

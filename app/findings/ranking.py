@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from app.counts import periods
 from app.counts.parts import Publication, Published
-from app.findings.drawn import design_effect_of, percent
+from app.findings.drawn import design_effect_of, held_of, percent
 from app.findings.findings import (
     FunnelLimit,
     Gap,
@@ -29,6 +29,9 @@ from app.findings.representation import core20_parts, share_of_units, source_of_
 from app.inequality.measures import dispersion, effective_total, gap_funnel, proportion, proportion_funnel
 
 CONFIDENCE: Final = 0.998
+LEAST_UNITS: Final = 10
+"""Of fewer none can stand out: of 9 none is further from their centre than 3 times their spread, and 3.09 is asked."""
+
 _LIMIT: Final = 3.09  # as the funnel is drawn
 _DNA, _BY_PROVIDER = "did_not_attend", "cancelled_by_provider"
 _WORTH_SAYING: Final = 1.5  # over-dispersion
@@ -196,7 +199,7 @@ def _ranked(
         funnel,
         effect,
         round(phi, 1),
-        _sentence(page.period, rows, refused, phi),
+        _sentence(page.period, rows, refused, phi) + held_of([page]),
         None,
         source_of_pages([page]),
     )
@@ -229,17 +232,23 @@ def _nothing(what: Measure, page: Publication, refused: Sequence[tuple[Unit, Ref
 
 
 def _sentence(period: str, rows: Sequence[RankedGap], refused: Sequence[tuple[Unit, Refusal]], phi: float) -> str:
+    without = f" {len(refused)} more {_have(len(refused))} no figure, each with its reason." if refused else ""
+    if len(rows) < LEAST_UNITS:
+        services = "1 service" if len(rows) == 1 else f"{len(rows)} services"
+        return (
+            f"In {periods.in_words(period)}, there are figures of {services}, fewer than 10, too few to tell whether"
+            f" one stands out from the others: that does not mean that all are alike.{without}"
+        )
     out = [row.unit.name for row in rows if row.stands_out]
     many = f"{len(out)} of {len(rows)} services" if out else f"none of {len(rows)} services"
     stand = "stands out" if len(out) < 2 else "stand out"
     names = f": {', '.join(out)}" if 0 < len(out) <= 3 else ""
     wide = (
-        f" Services differ among themselves {phi:.1f} times as much as chance alone would make them, and the limits are"
-        " widened for that."
+        f" The variance among services is {phi:.1f} times what chance alone would make it, and the limits are widened"
+        " for that."
         if phi >= _WORTH_SAYING
         else ""
     )
-    without = f" {len(refused)} more {_have(len(refused))} no figure, each with its reason." if refused else ""
     return (
         f"In {periods.in_words(period)}, {many} {stand} from the others by more than the limits allow{names}.{wide}"
         f"{without} The limits are 99.8%: at 95%, one look at 178 specialties would give about nine false alarms."

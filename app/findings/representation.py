@@ -11,9 +11,9 @@ from typing import Final
 from app.context.catchment import Catchment, Catchments
 from app.counts import periods
 from app.counts.parts import ABSENT, Part, Publication, Published
-from app.counts.tables import CORE20_PARTS, FIRST, TABLES, Figure
+from app.counts.tables import ALL_OTHER, CORE20_PARTS, FIRST, TABLES, Figure
 from app.findings import words
-from app.findings.drawn import percent, tenths
+from app.findings.drawn import held_of, percent, tenths
 from app.findings.findings import (
     Comparison,
     Ratio,
@@ -33,6 +33,7 @@ from app.inequality.references import age_matched_share, resident_share
 FIRST_CONTACTS: Final = "specialty_new_core20"  # T12
 ALL_CONTACTS: Final = "specialty_core20"  # T1
 AGES: Final = "specialty_age"  # T5
+_NO_AGE: Final = "absent"
 _LEFT_OUT: Final = 0.01  # of the ages: bands that are `*` may be so many and still be left out
 
 
@@ -134,7 +135,8 @@ def _with_others(found: Core20Parts, code: str, options: Options) -> Comparison:
             refusal = refused
         else:
             missing = len(others) - len(shown)
-            name = "all other specialties" + (f" ({missing} of {len(others)} are not shown)" if missing else "")
+            name = "the specialties with rows of their own" if code == ALL_OTHER else "all other specialties"
+            name += f" ({missing} of {len(others)} are not shown)" if missing else ""
             date = found.publications[-1].sealed_at[:10]
             reference = Reference("others", name, "published tables", date, False, rest.percent)
             try:
@@ -208,7 +210,7 @@ def _expected(
     page = published.of(AGES, year)
     if page is None:
         return crude, False, f" Not matched for age: ages of {periods.in_words(year)} are not published."
-    ages, hidden = dict.fromkeys(residents.by_age, 0), 0
+    ages, hidden, no_age = dict.fromkeys(residents.by_age, 0), 0, 0
     for code in codes:
         for band in ages:
             part = published.part(Figure(AGES, year, code, dimension="age_band", category=band))
@@ -216,6 +218,9 @@ def _expected(
                 return crude, False, " Not matched for age: the ages of those who came are not shown."
             ages[band] += part.n or 0
             hidden += options.suppress_up_to if part.n is None else 0
+        no_age += published.part(Figure(AGES, year, code, dimension="age_band", category=_NO_AGE)).n or 0
+    if 100 * no_age > options.unknown_limit * (sum(ages.values()) + no_age):
+        return crude, False, " Not matched for age: too many of those who came have no age on record."
     if hidden > _LEFT_OUT * sum(ages.values()):
         return crude, False, " Not matched for age: too many of the ages of those who came are not shown."
     try:
@@ -271,11 +276,12 @@ def _said(
         return ""
     contacts = "first contacts" if found.are_first else "contacts"
     times = "about the same share" if ratio.value == 1 else f"{ratio.value} times the share"
+    certain = " Whether the shares differ is not certain." if ratio.lower <= 1 <= ratio.upper else ""
     other = against.format(name=reference.name, percent=reference.share.value)
     return (
         f"In {periods.in_words(found.year)}, {words.in_100(share)} {contacts}{words.in_unit(unit)} were with people"
         f" from the most deprived fifth of areas; {other}. That is {times} (95% limits {ratio.lower} to"
-        f" {ratio.upper} times). {words.NOT_YET_FAIR}"
+        f" {ratio.upper} times).{certain} {words.NOT_YET_FAIR}{held_of(found.publications)}"
     )
 
 

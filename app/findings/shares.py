@@ -27,6 +27,7 @@ class Standardised:
 
     year: str
     rates: Sequence[Rate]
+    what: str  # of a year in which counting began it says so: such rates are of fewer months than twelve
     source: Source | None
 
 
@@ -39,6 +40,7 @@ def core20_share(published: Published, unit_code: str, period: str, options: Opt
     refusal = drawn.refusal_of(counted, measure, unit, period, options)
     if source and ", " in source.edition:
         refusal = Refusal("other_edition", words.two_editions())
+        share = drawn.NOT_ADDED
     sentence = refusal.sentence if refusal else words.core20_share(measure, unit, period, share)
     return Comparison(unit, period, share, None, None, sentence, refusal, source)
 
@@ -49,4 +51,5 @@ def standardised(published: Published, year: str) -> Standardised | None:
     if not figures:
         return None
     rates = [Rate(figure.contact_type, figure.imd_quintile, part) for figure, part in figures.items()]
-    return Standardised(year, rates, drawn.source_of(published, figures))
+    what = words.WHAT_IS_STANDARDISED + drawn.held(published, figures)
+    return Standardised(year, rates, what, drawn.source_of(published, figures))

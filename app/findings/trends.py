@@ -76,6 +76,9 @@ def trend(
     editions = [readings[start].edition or "" for start in starts]
     phases = _phases(chart, editions, of) if chart else ()
     found, sentence = _judge(chart, what, of, words.time_words(shown[-1]))
+    began = drawn.held(published, (f for r in readings for f in r.figures))
+    # Counting begins once, so it is the first period that is shown.
+    sentence += began.replace("within this period", f"within {periods.in_words(shown[0])}")
     hidden = sum(r.value is None for r in readings)
     if hidden:
         sentence += f" {words.not_shown(hidden, len(shown), words.time_words(shown[-1]))}"
@@ -154,7 +157,9 @@ def _judge(chart: Xmr | None, what: Measure, of: str, times: tuple[str, str]) ->
         return "too_few", words.stock_trend()
     last = chart.phases[-1]
     better: Better = "neither"
-    if of == "gap" and round(last.mean or 0):
+    latest = next((v for v in reversed(chart.values[last.start : last.stop]) if v is not None), 0.0)
+    # A gap that turned round has neither narrowed nor widened.
+    if of == "gap" and round(last.mean or 0) and round(latest) * round(last.mean or 0) >= 0:
         # A gap the other way narrows when it rises.
         better = "lower" if (last.mean or 0) > 0 else "higher"
     elif of == "share" and what.better == "lower":
@@ -166,7 +171,19 @@ def _judge(chart: Xmr | None, what: Measure, of: str, times: tuple[str, str]) ->
         limits = (shown.lower or 0, shown.upper or 0)
     mean = None if last.mean is None else round(last.mean)
     cause, run = _evidence(chart)
-    return found, words.trend(found, of, mean, limits, cause, run, last.points, times, LEAST_FOR_VERDICT, LEAST_POINTS)
+    return found, words.trend(
+        found,
+        of,
+        mean,
+        limits,
+        cause,
+        run,
+        last.points,
+        times,
+        LEAST_FOR_VERDICT,
+        LEAST_POINTS,
+        ends_hidden=chart.values[-1] is None,
+    )
 
 
 def _evidence(chart: Xmr) -> tuple[SpecialCause | None, int]:

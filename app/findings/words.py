@@ -13,7 +13,18 @@ CONTACTS_ARE_NOT_PEOPLE: Final = (
     "Contacts are counted, not people: one person who comes often weighs often, and the limits, which take contacts for"
     " independent, are then too narrow."
 )
+CONTACTS_WEIGH: Final = (
+    "Contacts are counted, not people: one person who comes often weighs often, and limits are too narrow where no"
+    " design effect is set."
+)
 DESIGN_EFFECT: Final = "Contacts are counted, not people: the limits are widened by the design effect that is set."
+FIRST_CONTACTS: Final = (
+    "First contacts are counted, nearly people: the limits take them for independent, and no design effect is used."
+)
+LIMITS_OVER_TIME: Final = (
+    "Contacts are counted, not people. The limits come from how much neighbouring points differ: no design effect is in"
+    " them."
+)
 ROUNDED_APART: Final = (
     "Worked out from counts that were rounded to the nearest 5 before they were published, and each figure is rounded"
     " by itself: a gap may differ by a point from the difference of the shares beside it."
@@ -48,6 +59,11 @@ def appointments(unit: Unit, what: str = "appointments") -> str:
         "specialty": f"{_short(unit.name)} {what}",
         "rtt_group": f"{what} in the group {_short(unit.name)}",
     }[unit.kind]
+
+
+def label(measure: Measure, unit: Unit) -> str:
+    """What a measure is called in a unit: of a service for children never that anything was missed."""
+    return "Was not brought" if measure.name == "missed" and unit.is_for_children else measure.label
 
 
 def in_unit(unit: Unit) -> str:
@@ -264,15 +280,20 @@ def trend(
     times: tuple[str, str],
     least: int,
     firm: int,
+    *,
+    ends_hidden: bool = False,
 ) -> str:
     """The verdict in words.
 
     `cause` is a rule and its direction, which the last `run` points follow; `shown` are there since the last break:
     with fewer than `least` there is no verdict, with fewer than `firm` it rests on trial limits.
+    `ends_hidden`: the last of them is not the last period.
     """
     what = "The gap" if of == "gap" else "The share"
     one, several = times
     if verdict == "too_few":
+        if shown >= least:
+            return f"Too few to judge change: no two {several} that follow each other are shown and differ."
         have = f"{shown} {one if shown == 1 else several}"
         said = f"Too few to judge change: {have} of the {least} that a verdict needs."
         return said if limits is None else f"{said} The limits drawn are trial limits."
@@ -285,6 +306,8 @@ def trend(
         "worsening": "has widened" if of == "gap" else "has risen",
         "changed": "has changed",
     }[verdict]
+    if ends_hidden:
+        times = (f"{one} that is shown", f"{several} that are shown")
     evidence = _evidence(*cause, run, times, around) if cause else ""
     return f"{what} {said}: {evidence}. The chart does not say why.{_trial(shown, firm, several)}"
 
@@ -358,17 +381,20 @@ def inclusion_not_published(year: str) -> str:
 # ---------------------------------------------------------------- the headline
 
 
-def headline(found: Gap, certain: int, looked_at: int) -> str:
-    """The gap that is shown first, and of how many it was chosen."""
+def headline(found: Gap, certain: int, looked_at: int, *, alike: bool = False) -> str:
+    """The gap that is shown first, and of how many it was chosen; `alike`: another one is as large in points."""
     if found.absolute is None:
         return found.sentence
     said = gap(found.measure, found.unit, found.period, found.core20, found.rest, found.absolute, None)
+    began = found.sentence.find(" Counting began")
+    said += found.sentence[began:] if began >= 0 else ""
     if looked_at == 1:
         return f"{said} It is the only gap that could be looked at."
     others = "the only certain one" if certain == 1 else f"one of {certain} certain ones"
-    largest = "" if certain == 1 else ", and the largest"
+    most = "none is larger" if alike else "the largest"
+    largest = "" if certain == 1 else f", and {most} in points"
     if certain > 1 and found.absolute.value > 0:
-        largest = ", and the largest with more in the most deprived fifth"
+        largest = f", and {most} in points with more in the most deprived fifth"
     return f"{said} Of {looked_at} gaps looked at it is {others}{largest}."
 
 

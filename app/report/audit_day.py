@@ -131,7 +131,7 @@ def _fifths_sheet(evidence: Evidence) -> _Sheet | None:
         ),
         rows,
         said_of(found.source),
-        (words.CONTACTS_ARE_NOT_PEOPLE,),
+        (words.CONTACTS_WEIGH,),
     )
     return (
         "five fifths of areas",

@@ -48,7 +48,7 @@ def _gaps(found: Overview) -> TableBlock:
     return TableBlock(
         "The most deprived fifth of areas (Core20) and the rest of England",
         (Column("measure", "Measure", is_number=False), *GAP_COLUMNS),
-        tuple((gap.measure.label, *of_gap(gap)) for gap in found.gaps),
+        tuple((words.label(gap.measure, gap.unit), *of_gap(gap)) for gap in found.gaps),
         said_of(joined(gap.source for gap in found.gaps)),
     )
 

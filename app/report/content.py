@@ -135,7 +135,7 @@ def key_figures(gaps: Iterable[Gap]) -> tuple[KeyFigure, ...]:
 
 
 def _key_figure(gap: Gap) -> KeyFigure:
-    label = f"{gap.measure.label}: the gap"
+    label = f"{words.label(gap.measure, gap.unit)}: the gap"
     if gap.absolute is None:
         return KeyFigure(NOT_SHOWN, label, gap.sentence)
     value, when = gap.absolute.value, words.when(gap.period, gap.measure)

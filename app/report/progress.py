@@ -82,12 +82,16 @@ def _other_edition(before: Publication | None, after: Publication | None) -> str
 def _said(target: Target, latest: Whole, period: str, today: date) -> str:
     if period == target.baseline_period:
         return "Nothing newer than the baseline is published."
+    when = "The date has passed. " if target.by < today else ""
+    if target.measure != "core20_share" and latest.upper < 0 <= target.target:
+        return f"{when}The gap is the other way now, less in the most deprived fifth: whether that was the aim is open."
     lower_is_aim = target.target <= target.baseline
     reached = latest.value <= target.target if lower_is_aim else latest.value >= target.target
     beyond = latest.upper <= target.target if lower_is_aim else latest.lower >= target.target
-    when = "The date has passed. " if target.by < today else ""
     if beyond:
         return f"{when}At the target, its limits too."
     if reached:
         return f"{when}At the target, but its limits reach beyond it: not certain."
+    if latest.lower <= target.target <= latest.upper:
+        return f"{when}Not at the target, but its limits reach it: not certain."
     return f"{when}Not at the target."

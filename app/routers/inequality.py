@@ -44,7 +44,7 @@ from app.errors import Problem
 from app.findings import words
 from app.findings.asked import Naming, check_trend, period_of, period_of_ranking
 from app.findings.fifths import fifths
-from app.findings.findings import Comparison, Fifths, Measure, Ratio, Refusal, Share, Source, Unit, Whole
+from app.findings.findings import Comparison, Fifths, Measure, Ranking, Ratio, Refusal, Share, Source, Unit, Whole
 from app.findings.gaps import gap
 from app.findings.kinds import MEASURES, ORGANISATION
 from app.findings.options import Options
@@ -231,7 +231,7 @@ def _standardised(published: Published, year: str) -> Standardised | None:
             StandardisedRate(contact_type=r.contact_type, imd_quintile=r.quintile, rate=r.rate.value)
             for r in found.rates
         ],
-        what=words.WHAT_IS_STANDARDISED,
+        what=found.what,
         crude=words.NO_CRUDE_RATE,
         source=_source(published, found.source),
     )
@@ -277,9 +277,16 @@ def _ranking(published: Published, measure: Measure, period: str | None, said: O
         design_effect=found.design_effect,
         dispersion=found.dispersion,
         refusal=_refusal(found.refusal),
-        notes=_general(measure, said),
+        notes=_notes_of_ranking(found, said),
         source=_source(published, found.source),
     )
+
+
+def _notes_of_ranking(found: Ranking, said: Options) -> list[str]:
+    """Of first contacts the limits are never widened, whatever is configured."""
+    contacts, *others = _general(found.measure, said)
+    is_of_first = found.measure.name == "core20_share" and not found.refusal and found.design_effect is None
+    return [words.FIRST_CONTACTS if is_of_first else contacts, *others]
 
 
 def _trend(
@@ -311,7 +318,7 @@ def _trend(
             for p in found.phases
         ],
         refusal=_refusal(found.refusal),
-        notes=_general(measure, said),
+        notes=_general(measure, said, words.LIMITS_OVER_TIME),
         source=_source(published, found.source),
     )
 
@@ -370,10 +377,10 @@ def _source(published: Published, source: Source | None) -> SourceOf | None:
     )
 
 
-def _general(measure: Measure, said: Options) -> list[str]:
+def _general(measure: Measure, said: Options, of_contacts: str = "") -> list[str]:
     if measure.is_stock:
         return [words.IS_A_STOCK, words.NOT_KNOWN_IS_APART, words.ROUNDED_APART, words.ABOUT_AREAS]
-    contacts = words.CONTACTS_ARE_NOT_PEOPLE if said.design_effect is None else words.DESIGN_EFFECT
+    contacts = of_contacts or (words.CONTACTS_ARE_NOT_PEOPLE if said.design_effect is None else words.DESIGN_EFFECT)
     return [contacts, words.NOT_KNOWN_IS_APART, words.ROUNDED_APART, words.ABOUT_AREAS]
 
 

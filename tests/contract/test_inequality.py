@@ -260,3 +260,27 @@ def test_what_a_deployment_decides_reaches_its_answers(settings: Settings, door:
         assert ask(door, by="specialty")["refusal"]["code"] == "no_design_effect"
         assert "mind what is missing" in plain["notes"][-1]
         assert "mind what is missing" not in widened["notes"][-1]
+
+
+def test_notes_say_of_limits_only_what_was_done_to_them(settings: Settings) -> None:
+    with calling(settings.model_copy(update={"design_effect": 4.0}), "breakdowns") as client:
+        first = ask(client, measure="core20_share", by="specialty")
+        assert first["design_effect"] is None
+        assert "design effect that is set" not in " ".join(first["notes"])
+        assert "First contacts" in first["notes"][0]
+        over_time = ask(client, "/v1/trend", measure="missed")
+        assert "design effect that is set" not in " ".join(over_time["notes"])
+        assert "neighbouring points" in over_time["notes"][0]
+        assert "design effect that is set" in ask(client, measure="missed", by="specialty")["notes"][0]
+
+
+def test_csv_holds_the_comparisons_of_a_share_too(door: TestClient) -> None:
+    asked = {"measure": "core20_share", "specialty": "340"}
+    answer = ask(door, **asked)["comparisons"]
+    found = door.get("/v1/inequality", params={**asked, "format": "csv"}).content.decode("utf-8-sig")
+    rows = {row["figure"]: row for row in csv.DictReader(io.StringIO(found))}
+    for kind, one in zip(("others", "catchment"), answer, strict=True):
+        ratio, refusal = one["ratio"], one["refusal"]
+        assert rows[f"ratio_to_{kind}"]["value"] == (str(ratio["value"]) if ratio else "")
+        assert rows[f"ratio_to_{kind}"]["refusal"] == (refusal["code"] if refusal else "")
+        assert rows[f"compared_with_{kind}"]["n"] == str(one["share"]["n"])

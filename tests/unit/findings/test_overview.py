@@ -32,7 +32,8 @@ def test_the_largest_certain_gap_comes_first_and_says_of_how_many_it_is() -> Non
         "Of people waiting in the Respiratory Medicine Service who live in the most deprived"
     )
     assert found.headline.endswith(
-        "Of 3 gaps looked at it is one of 2 certain ones, and the largest with more in the most deprived fifth."
+        "Of 3 gaps looked at it is one of 2 certain ones, and the largest in points with more in the most deprived"
+        " fifth."
     )
     assert (found.waits and found.waits.month, found.organisation, found.is_synthetic) == ("2026-09", "RX1", False)
     assert found.waits is not None
@@ -45,7 +46,7 @@ def test_a_gap_the_other_way_comes_after_any_with_more_in_the_most_deprived_fift
     assert found.gaps[1].absolute is not None
     assert found.gaps[1].absolute.value == -20
     assert found.behind is found.gaps[0]
-    assert "the largest with more" in found.headline
+    assert "the largest in points with more" in found.headline
     alone = overview(store((80, 1000), over_18=100).published(), "340", options=OPTIONS)
     assert alone.behind is alone.gaps[1]
     assert "the other way" in alone.headline

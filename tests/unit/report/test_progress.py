@@ -74,3 +74,20 @@ def test_a_baseline_from_before_the_tables_is_not_compared_since_its_edition_is_
     found = progress(tables(), target(of="2023-24-Q1"), "2025-26-Q4", TODAY, OPTIONS)
     assert found.latest is None
     assert "edition is not known" in found.sentence
+
+
+def test_a_gap_that_turned_round_is_not_said_to_be_at_its_target() -> None:
+    plain = Plain()
+    for quarter, core20 in (("2025-26-Q1", 180), ("2025-26-Q4", 30)):
+        plain.missed(quarter, "340", (core20, 1200), (300, 2000))
+    found = progress(plain.published(), target(baseline=7, aim=4, of="2025-26-Q1"), "2025-26-Q4", TODAY, OPTIONS)
+    assert found.latest is not None
+    assert found.latest.upper < 0
+    assert "the other way now" in found.sentence
+    assert "At the target" not in found.sentence
+
+
+def test_a_target_within_the_limits_is_not_certain_to_be_missed() -> None:
+    found = progress(tables(), target(baseline=12, aim=6), "2025-26-Q4", TODAY, OPTIONS)
+    assert found.latest == (7, 5, 9)
+    assert found.sentence == "Not at the target, but its limits reach it: not certain."
