@@ -73,7 +73,12 @@ def screen(context: Context, frame: Frame, measure: str | None) -> Screen:
         if out
         else f"{what.label}: none of {len(found.rows)} stands out by more than chance"
     )
-    return _framed(frame, heading, sections, name, lead=(found.sentence,), over=in_words(period))
+    return _framed(frame, heading, sections, name, lead=_after_first(found.sentence), over=in_words(period))
+
+
+def _after_first(text: str) -> tuple[str, ...]:
+    """The first sentence is the title of the chart right beneath."""
+    return tuple(filter(None, (text.partition(". ")[2],)))
 
 
 def _period(frame: Frame, measure: MeasureName) -> str | None:
