@@ -233,6 +233,7 @@ def own_files(edition: str) -> dict[str, str]:
     }
     aims = [
         ("missed", _NARROWING, 7, quarter, 3, year_end, "The outpatient lead (SYNTHETIC)"),
+        ("missed", "340", 6, quarter, 2, year_end, "The respiratory specialty lead (SYNTHETIC)"),
         ("over_18_weeks", "all", 4, waits, 2, year_end, "The chief operating officer (SYNTHETIC)"),
     ]
     practice = [(*one, day.isoformat(), _ORGANISATION) for one in _PRACTICE]

@@ -59,10 +59,14 @@ def missed_by_fifth(missed: Fifths, cancelled: Fifths) -> Chart:
     """Are more appointments missed in more deprived areas, and how many does the hospital cancel there?"""
     first, last = missed.shares[0], missed.shares[-1]
     title = missed.sentence
-    if first.percent and last.percent:
+    if first.percent:
         said = words.shares(missed.measure, missed.unit, first, last)
         said = said.replace("in other areas", "in the least deprived fifth")
+        if last.percent is None:  # above bars that are shown, "not shown" would be said of them
+            said = f"{said.partition(';')[0]}; the least deprived fifth is not shown"
         title = f"{said}, {words.when(missed.period, missed.measure)}."
+    elif any(share.percent for share in missed.shares):
+        title = f"The most deprived fifth of areas is not shown, {words.when(missed.period, missed.measure)}."
     return Chart(
         id="missed-by-fifth",
         kind="bars",
@@ -127,7 +131,9 @@ def gap_trend(trend: Trend) -> Chart:
         notes=_notes(
             *more,
             words.stock_trend() if trend.measure.is_stock else "",
-            "Limits are trial limits: there are fewer than 12 points." if any(p.is_trial for p in trend.phases) else "",
+            "Limits are trial limits: there are fewer than 12 points."
+            if any(p.is_trial for p in trend.phases) and not any("trial limits" in sentence for sentence in more)
+            else "",
             words.ABOUT_AREAS,
         ),
         is_synthetic=_is_synthetic(trend.source),

@@ -94,19 +94,6 @@ def inclusion(context: Context, frame: Frame) -> Screen:
     year = max(years)
     found = inclusion_of(frame.published, year)
     sections = [Section("recorded", "What records say", exhibits=frame.exhibits([exhibits.inclusion(found)]))]
-    for name, heading, parts in (
-        ("groups", "Inclusion-health groups", found.groups),
-        ("needs", "Access needs", found.needs),
-    ):
-        rows = tuple((_label(category), count(part)) for category, part in parts)
-        if rows:
-            grid = Grid(
-                f"{heading}: contacts by what the record says, {in_words(year)}",
-                (heading, "Contacts"),
-                rows,
-                frozenset({1}),
-            )
-            sections.append(Section(name, heading, grid=grid, quiet=source_words(found.source)))
     sections.append(
         Section(
             "careful",
@@ -213,8 +200,3 @@ def source_words(source: Source | None) -> tuple[str, ...]:
 
 def _day(moment: str) -> str:
     return f"{int(moment[8:10])} {in_words(moment[:7])}"
-
-
-def _label(category: str) -> str:
-    words_ = category.replace("_", " ")
-    return words_[:1].upper() + words_[1:]

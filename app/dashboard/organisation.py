@@ -21,16 +21,18 @@ def screen(context: Context, frame: Frame) -> Screen:
     return frame.screen(
         "organisation",
         specialty.heading(found),
-        (
-            *specialty.quality(found),
-            *specialty.everything_hidden(context, frame, found),
-            specialty.closing(frame, found),
-            specialty.missed(frame, found),
-            specialty.waiting(frame, found),
-            specialty.whom(frame, found),
-            act(context, frame, found),
-            specialties(frame),
-            behind(frame),
+        specialty.without_repeats(
+            (
+                *specialty.quality(found),
+                *specialty.everything_hidden(context, frame, found),
+                specialty.closing(frame, found),
+                specialty.missed(frame, found),
+                specialty.waiting(frame, found),
+                specialty.whom(frame, found),
+                act(context, frame, found),
+                specialties(frame),
+                behind(frame),
+            )
         ),
         title=f"Dashboard, {frame.words}",
         over=f"{frame.organisation}, {frame.words}",

@@ -67,7 +67,7 @@ def screen(context: Context, frame: Frame, measure: str | None) -> Screen:
                 grid=Grid("Specialties without a figure", ("Specialty", "Why"), rows),
             )
         )
-    return _framed(frame, heading(found), sections, name, lead=(found.sentence,), over=in_words(period))
+    return _framed(frame, heading(found), sections, name, lead=_after_first(found.sentence), over=in_words(period))
 
 
 def heading(found: Ranking) -> str:
@@ -77,6 +77,11 @@ def heading(found: Ranking) -> str:
         return f"{found.measure.label}: too few services to tell whether one stands out"
     stand = "stands" if out < 2 else "stand"
     return f"{found.measure.label}: {out or 'none'} of {many} {stand} out by more than chance"
+
+
+def _after_first(text: str) -> tuple[str, ...]:
+    """The first sentence is the title of the chart right beneath."""
+    return tuple(filter(None, (text.partition(". ")[2],)))
 
 
 def _period(frame: Frame, measure: MeasureName) -> str | None:

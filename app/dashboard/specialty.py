@@ -43,7 +43,7 @@ def screen(context: Context, frame: Frame, code: str) -> Screen:
     return frame.screen(
         "specialty",
         heading(found),
-        sections,
+        without_repeats(sections),
         title=f"{unit.name}, {frame.words}",
         over=f"{unit.name}, {frame.words}",
         lead=lead(found),
@@ -68,8 +68,35 @@ def heading(found: Overview) -> str:
 
 def lead(found: Overview) -> tuple[str, ...]:
     """What the heading leaves unsaid of the headline."""
+    if _nothing_known(found):
+        return ()  # the box below says why
     said = _sentences(found.headline)
-    return (found.headline,) if said[0] != heading(found) else ((" ".join(said[1:]),) if said[1:] else ())
+    more = [found.headline] if said[0] != heading(found) else [" ".join(said[1:])] if said[1:] else []
+    return (*more, *_apart_by_rounding(found.behind))
+
+
+def _apart_by_rounding(gap: Gap | None) -> tuple[str, ...]:
+    """A gap that is not the difference of the shares beside it looks like a mistake, unless it is explained there."""
+    if gap is None or gap.absolute is None or gap.core20.percent is None or gap.rest.percent is None:
+        return ()
+    if gap.core20.percent.value - gap.rest.percent.value == gap.absolute.value:
+        return ()
+    return ("Each figure is rounded by itself, so the gap differs by a point from the two beside it.",)
+
+
+def _nothing_known(found: Overview) -> bool:
+    return bool(found.gaps) and all(one.refusal for one in found.gaps)
+
+
+def without_repeats(sections: tuple[Section, ...]) -> tuple[Section, ...]:
+    """Where nothing can be shown, that is said once: sections that would only say it again are left out."""
+    box = {sentence for section in sections if section.id == "hidden" for sentence in section.sentences}
+
+    def is_repeat(section: Section) -> bool:
+        is_of_this = bool(box) and section.id in ("closing", "missed", "whom") and not section.exhibits
+        return is_of_this and any(said in box or said.startswith("Not shown:") for said in section.sentences)
+
+    return tuple(section for section in sections if not is_repeat(section))
 
 
 def _sentences(text: str) -> list[str]:
@@ -104,9 +131,11 @@ def quality(found: Overview) -> tuple[Section, ...]:
 
 def everything_hidden(context: Context, frame: Frame, found: Overview) -> tuple[Section, ...]:
     """Where no gap can be said: why, and where something can be."""
-    refusals = [one.refusal for one in found.gaps if one.refusal]
-    if not found.gaps or len(refusals) < len(found.gaps):
+    if not _nothing_known(found):
         return ()
+    refusals = [one.refusal for one in found.gaps if one.refusal]
+    # That no list is published, its own section says.
+    refusals = [one for one in refusals if one.code != "not_published"] or refusals
     code = found.unit.code
     links = []
     for quarter in reversed(frame.published.periods("specialty_dna_core20")):
@@ -119,7 +148,7 @@ def everything_hidden(context: Context, frame: Frame, found: Overview) -> tuple[
         links.append(Link(f"The whole {in_words(year)}, by fifth", frame.specialty(code, "/detail")))
     if code:
         links.append(Link("The whole organisation", frame.to("dashboard", period=frame.kept)))
-    said = tuple(dict.fromkeys(refusal.sentence for refusal in refusals if refusal))
+    said = tuple(dict.fromkeys(refusal.sentence for refusal in refusals))
     return (
         Section(
             "hidden",
@@ -226,7 +255,8 @@ def whom(frame: Frame, found: Overview) -> Section:
         sentences = [sentence for sentence in _sentences(one.sentence) if sentence != NOT_YET_FAIR]
         # What the chart's title says is not said twice.
         if sentences and sentences[0] in titles:
-            quiet.append(" ".join(sentences[1:]))
+            whose = one.reference.name if one.reference else ""
+            quiet.append(" ".join(sentences[1:]).replace("That is", f"Against {whose}, that is", 1))
         else:
             said.append(" ".join(sentences))
     return Section(
@@ -271,7 +301,8 @@ def detail(context: Context, frame: Frame, code: str) -> Screen:
             Section(
                 f"slope-{name}",
                 f"{label(one.measure, one.unit)}: the slope over all fifths",
-                (one.sentence,),
+                # What the chart's title says is not said twice.
+                () if drawn else (one.sentence,),
                 facts=tuple(facts),
                 exhibits=frame.exhibits(drawn, code),
                 quiet=(words.SLOPE,) if one.sii else (),

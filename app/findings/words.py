@@ -356,8 +356,12 @@ def quality(unit: Unit, period: str, unknown: Share, limit: int, *, over: bool) 
     )
     said = said[0].upper() + said[1:]
     if over:
-        return f"{said}: {limit} in 100 or more, so mind what is missing before anything here is believed."
+        return f"{said}. That is {_at_or_over(unknown, limit)}: mind what is missing before anything here is believed."
     return f"{said}."
+
+
+def _at_or_over(unknown: Share, limit: int) -> str:
+    return "the limit" if unknown.percent and unknown.percent.value == limit else f"over the limit of {limit} in 100"
 
 
 def quality_not_known(reason: str) -> str:

@@ -129,6 +129,8 @@ def with_account(html: bytes, above: str, visitor: Visitor | None) -> bytes:
 
 def shown(value: Cell, mark: Cell = None) -> str:
     """A cell's text: what is hidden is its mark, what there is none of a dash."""
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "\N{MINUS SIGN}")
     if value is not None:
         return str(value)
     return str(mark) if mark in ("*", "w") else "–"

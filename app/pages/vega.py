@@ -787,16 +787,13 @@ def _slope(page: _Page) -> None:
         page.add(
             {"type": "line", "stroke": QUIET, "strokeWidth": 2, "strokeDash": [6, 4], "interpolate": "basis"}, fitted
         )
-    most = 1
     lines, values, hidden = _lists(3)
     dots: dict[bool, list[Spec]] = {False: [], True: []}
-    room = page.plot / max(len(rows), 1)
+    names: list[tuple[str, float]] = []
     for i, row in enumerate(rows):
         place = _place(row)
         x = 100 * (i + 0.5) / len(rows) if place is None else place
-        name = wrapped(_text(row, "group"), page.fonts[1], room, 3)
-        most = max(most, len(name))
-        page.note(name, page.px(x), page.height + 8, align="middle", is_below=True)
+        names.append((_cut(_text(row, "group"), page.fonts[1], page.plot), page.px(x)))
         value, lower, upper = (_number(row, key) for key in ("value", "lower", "upper"))
         if value is None:
             hidden.append({"x": x, "y": 0, "text": _sign(row)})
@@ -811,9 +808,26 @@ def _slope(page: _Page) -> None:
     page.add({**look, "size": 150, "shape": "square", "color": BLUE}, dots[True])
     page.text(values, dx=11, weight="bold", has_halo=True)
     page.text(hidden, dy=-12, align="middle", weight="bold")
-    page.bottom = 18 + most * (page.fonts[1] + 4)
+    _names_beneath(page, names)
     items = [("dashed", QUIET, "Fitted line")] if len(fitted) > 1 else []
     page.key(items + page.marks_key())
+
+
+def _names_beneath(page: _Page, names: Sequence[tuple[str, float]]) -> None:
+    """Names under their places on the axis: each whole, and one line lower where it would meet another.
+
+    Few patients of a hospital may live in the less deprived fifths, whose places then lie close together.
+    """
+    step, ends = page.fonts[1] + 6, list[float]()
+    for name, x in sorted(names, key=lambda each: each[1]):
+        half = pixels(name, page.fonts[1]) / 2
+        middle = min(max(x, half - page.left), page.plot + page.right - half - 2)
+        level = next((i for i, end in enumerate(ends) if end + 8 <= middle - half), len(ends))
+        ends[level:] = [middle + half, *ends[level + 1 :]]
+        y = page.height + 10 + level * step
+        page.line(x, page.height, x, y - 2)
+        page.note(name, middle, y, align="middle", is_below=True, has_halo=True)
+    page.bottom = 20 + len(ends) * step
 
 
 def _place(row: Row) -> int | None:

@@ -28,7 +28,8 @@ def brief(evidence: Evidence) -> Document:
         blocks.append(KeyFigures(key_figures(gap for gap in found.gaps if gap.absolute)))
         blocks.append(_gaps(found))
     if found.quality and (found.quality.is_over_limit or found.quality.unknown.percent is None):
-        blocks.append(Paragraph(sentences(found.quality.sentence)[0], "quiet"))
+        said_of_it = found.quality.sentence
+        blocks.append(Paragraph(said_of_it if found.quality.is_over_limit else sentences(said_of_it)[0], "quiet"))
     blocks += [
         Heading("Why it matters"),
         *(Paragraph(f"{reason.kind}. {reason.text}") for reason in said.reasons),

@@ -189,3 +189,62 @@ def test_pages_without_figures_are_for_everyone_and_teach_what_to_do(
         page.goto(f"{url}/dashboard")
         expect(page.locator("main")).to_contain_text("imdlens counts seal")
         page.close()
+
+
+def test_no_table_loses_the_first_letters_of_its_first_column(page: Page, service: str) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    for path in (f"{UNIT}/detail", "dashboard/ranking?measure=over_18_weeks", "dashboard/completeness"):
+        page.goto(f"{service}/{path}")
+        lost = page.evaluate(
+            "[...document.querySelectorAll('.d-scroll')].filter(e => e.offsetParent && e.querySelector('th')"
+            ".getBoundingClientRect().left < e.getBoundingClientRect().left).length"
+        )
+        assert lost == 0, path
+
+
+def test_every_page_prints_within_the_paper_and_without_addresses(page: Page, service: str) -> None:
+    page.set_viewport_size({"width": 688, "height": 1000})
+    page.emulate_media(media="print")
+    try:
+        for path in PAGES:
+            page.goto(f"{service}/{path}")
+            assert overflow(page) == 0, path
+            after = page.evaluate(
+                "[...document.querySelectorAll('main a')].map(e => getComputedStyle(e, '::after').content)"
+            )
+            assert not [text for text in after if "Link" in text], path
+        page.goto(f"{service}/{UNIT}")
+        for heading in page.locator(".d-banner h2").all():
+            top = heading.evaluate("e => e.getBoundingClientRect().top - e.parentElement.getBoundingClientRect().top")
+            assert top >= 0
+    finally:
+        page.emulate_media(media="screen")
+
+
+def test_the_names_of_fifths_whose_places_lie_close_together_can_be_read(page: Page, service: str) -> None:
+    names = ("Most deprived", "Second fifth", "Third fifth", "Fourth fifth", "Least deprived")
+    page.goto(f"{service}/{UNIT}/detail")
+    for width in (360, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        boxes = page.locator("#chart-slope-missed svg").evaluate_all(
+            "(svgs, names) => { const svg = svgs.find(e => e.getBoundingClientRect().width);"
+            " const all = svg.getBoundingClientRect();"
+            " return [...svg.querySelectorAll('text')].filter(t => names.includes(t.textContent))"
+            ".map(t => t.getBoundingClientRect())"
+            ".map(b => [b.left - all.left, b.top, b.right - all.left, b.bottom, all.width]); }",
+            list(names),
+        )
+        assert len(boxes) == len(names), width
+        for i, (left, top, right, bottom, whole) in enumerate(boxes):
+            assert 0 <= left < right <= whole
+            for other in boxes[:i]:
+                apart = right <= other[0] or other[2] <= left or bottom <= other[1] + 3 or other[3] <= top + 3
+                assert apart, (width, i)
+
+
+def test_the_caution_stands_after_all_of_the_finding(page: Page, service: str) -> None:
+    page.goto(f"{service}/{UNIT}")
+    order = page.evaluate("[...document.querySelector('.d-top').children].map(e => e.className.split(' ').at(-1))")
+    assert "d-lead" in order
+    if "d-banner" in order:
+        assert order.index("d-banner") > max(i for i, name in enumerate(order) if name == "d-lead")

@@ -11,10 +11,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from app.counting import open_store
+from app.counts.seal import declare_units, seal
+from app.counts.store import Batch, CountStore
+from app.database import writing
 from app.doors import DOORS
 from app.pages import charts
 from app.settings import Settings
-from tests.sealed_store import YEAR, sealed
+from tests.sealed_store import PUBLISHER, YEAR, event, sealed
 from tests.service import bearer, calling, key_for
 
 UNIT = "/dashboard/specialties/340"
@@ -244,3 +247,38 @@ def test_a_new_store_says_how_counting_begins(starter: Path, tmp_path: Path) -> 
             assert "Nothing is published yet" in html
             assert "imdlens counts seal" in html
         assert client.get(UNIT).status_code == 404
+
+
+def test_what_nothing_can_be_shown_of_says_so_once(starter: Path, tmp_path: Path) -> None:
+    settings = Settings(data_dir=starter, counts_dir=tmp_path / "counts")
+    key_for(settings, "breakdowns")
+    engine = open_store(settings)
+    with writing(engine) as connection:
+        declare_units(connection, 2024, ["340"], "declared")
+    store = CountStore(engine, "IoD2025")
+    for month in YEAR:
+        store.commit(Batch.of([event(month, band="1"), event(month, band="9")]))
+        seal(engine, month, PUBLISHER)
+    engine.dispose()
+    with calling(settings, raise_server_exceptions=False) as client:
+        for path in ("/dashboard", UNIT):
+            html = client.get(path).text
+            assert "Nothing can be shown of this quarter" in html
+            assert html.count("Not shown: a count that this rests on") == 1, path
+            assert "What to do next" in html
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_paragraph_repeats_the_title_of_a_chart_or_stands_twice(client: TestClient, path: str) -> None:
+    html = client.get(path).text
+    titles = re.findall(r'd-figure__title"[^>]*>([^<]+)<', html)
+    paragraphs = re.findall(r"<p(?: class=\"d-lead\")?>([^<]+)</p>", html)
+    assert not set(titles) & set(paragraphs)
+    assert len(paragraphs) == len(set(paragraphs))
+
+
+def test_a_large_count_of_a_table_is_written_alike_on_every_page(client: TestClient) -> None:
+    for path in PAGES:
+        for cell in re.findall(r'cell--numeric">([^<]+)<', client.get(path).text):
+            assert not re.search(r"\d{4}", cell), (path, cell)
+            assert not cell.startswith("-"), (path, cell)

@@ -388,3 +388,27 @@ def test_a_ranking_of_all_178_specialties_can_be_drawn() -> None:
     chart = exhibits.ranking(ranking(178))
     assert len(chart.rows) == 178
     assert svg(chart)
+
+
+def test_a_chart_of_fifths_with_bars_never_has_a_title_that_says_that_nothing_is_shown() -> None:
+    refused = Refusal("hidden", words.hidden("*", 7))
+    last = fifths(shares=(*SHARES[:4], HIDDEN), sentence=refused.sentence, refusal=refused)
+    first = fifths(shares=(HIDDEN, *SHARES[1:]), sentence=refused.sentence, refusal=refused)
+    none = fifths(shares=(HIDDEN,) * 5, sentence=refused.sentence, refusal=refused)
+    cancelled = fifths("cancelled_by_provider")
+    assert exhibits.missed_by_fifth(last, cancelled).title == (
+        "In the most deprived fifth of areas, 14 in 100 Respiratory Medicine appointments were missed;"
+        " the least deprived fifth is not shown, in the financial year 2025/26."
+    )
+    assert exhibits.missed_by_fifth(first, cancelled).title == (
+        "The most deprived fifth of areas is not shown, in the financial year 2025/26."
+    )
+    assert exhibits.missed_by_fifth(none, cancelled).title == refused.sentence
+
+
+def test_trial_limits_are_said_once_under_a_chart() -> None:
+    said = "No sign of change: the gap has moved around 6 points. These are trial limits, on 8 quarters."
+    notes = exhibits.gap_trend(replace(trend(), sentence=said)).notes
+    assert sum("trial limits" in note for note in notes) == 1
+    notes = exhibits.gap_trend(trend()).notes
+    assert sum("trial limits" in note for note in notes) == 1

@@ -1,5 +1,7 @@
 """The one finding that is said first, and what stands around it."""
 
+import re
+
 from app.counts.tables import Figure
 from app.findings.findings import Whole
 from app.findings.kinds import unit_of
@@ -153,6 +155,7 @@ def test_contacts_without_a_decile_are_a_share_of_all_contacts_and_warned_of_fro
     assert (found.is_over_limit, "mind what is missing" in found.sentence) == (False, False)
     strict = quality(made, "340", Q, Options(unknown_limit=3))
     assert (strict.is_over_limit, "mind what is missing" in strict.sentence) == (True, True)
+    assert len(set(re.findall(r"\d+ in 100", strict.sentence))) == len(re.findall(r"\d+ in 100", strict.sentence))
     organisation = quality(made, "", Q, OPTIONS)
     assert (organisation.unknown.n, organisation.unknown.total) == (180, 6180)
 
