@@ -11,6 +11,7 @@ from app.counts.parts import Published
 from app.dashboard import behind, organisation, practices, ranks, specialty, words
 from app.dashboard.context import Context
 from app.dashboard.frame import Frame, NoSuchPageError
+from app.findings.kinds import MEASURES
 from app.findings.options import Options
 from app.pages.charts import Chart, svg
 from app.pages.dashboard import NARROW, WIDE, Screen, render_screen
@@ -84,8 +85,12 @@ class Dashboard:
 
     def chart(self, published: Published, name: str, asked: Asked) -> Chart:
         """The chart of this name on any page of the same unit, period and measure. NoSuchPageError."""
+        if asked.measure is not None and (asked.unit or asked.measure not in MEASURES):
+            raise NoSuchPageError
         for place in _OF_UNIT if asked.unit else _OF_ALL:
-            made = self._make(published, asked._replace(place=place))
+            # Pages are kept by what they depend on, so that no word of a caller's makes one anew.
+            measure = asked.measure if place == "ranking" else None
+            made = self._make(published, asked._replace(place=place, measure=measure))
             for section in made.screen.sections:
                 for exhibit in section.exhibits:
                     if exhibit.chart.id == name:

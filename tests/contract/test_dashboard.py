@@ -44,6 +44,7 @@ MISSING = (
     "/dashboard/figures/NG1",
     "/dashboard/figures/missed-by-fifth?format=NG1",
     "/dashboard/figures/missed-by-fifth?unit=NG1",
+    "/dashboard/figures/missed-by-fifth?unit=340&measure=NG1",
 )
 CELLS = ("flow", "one_way", "organisation_total", "age_sex", "completeness", "waiting_list", "waiting_list_snapshot")
 TWIN = re.compile(r'href="([^"]*dashboard/figures/[^"]*)"')
@@ -170,6 +171,18 @@ def test_the_chart_over_time_holds_the_points_of_the_api(client: TestClient) -> 
 def test_every_twin_on_every_page_can_be_read(client: TestClient, path: str) -> None:
     for twin in twins(client, path):
         assert client.get(f"/{twin}").status_code == 200, twin
+
+
+@pytest.mark.parametrize("twin", ["missed-by-fifth?unit=340", "groups", "gap-trend?unit=340"])
+def test_what_is_asked_for_in_vain_makes_no_page_anew(client: TestClient, twin: str) -> None:
+    """Else whoever may read a page could have pages made, and kept, without end."""
+    with_measure = f"/dashboard/figures/{twin}{'&' if '?' in twin else '?'}measure="
+    client.get(with_measure)
+    made = client.app.state.dashboard._made  # type: ignore[attr-defined]
+    before = set(made)
+    answers = {client.get(f"{with_measure}NG{number}").status_code for number in range(3)}
+    assert set(made) == before
+    assert answers == {404}
 
 
 def test_a_brief_is_one_file(client: TestClient) -> None:
