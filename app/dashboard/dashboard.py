@@ -21,6 +21,7 @@ Place = Literal[
 ]
 
 _KEPT: Final = 256  # pages, of some 60 kB
+_KEPT_BRIEFS: Final = 64  # of some 40 kB
 
 _LONG: Final = 0.005  # seconds
 _BREATH: Final = 0.03  # longer than the loop may be late
@@ -78,6 +79,8 @@ class Dashboard:
         self._context = context
         self._made: OrderedDict[tuple[str, Asked], Made] = OrderedDict()
         self._lock = threading.Lock()
+        self._briefs: OrderedDict[tuple[str, str, str], bytes] = OrderedDict()
+        self._writing = threading.Lock()
 
     def page(self, published: Published, asked: Asked) -> bytes:
         """The page as bytes. NoSuchPageError."""
@@ -101,7 +104,16 @@ class Dashboard:
         """A specialty on one page of paper, as bytes of a document. NoSuchPageError."""
         frame = Frame.of(asked.above, published, self._context.options, asked.period)
         unit = specialty.known(frame, asked.unit)
-        return write(published, self._context.book, self._context.options, frame.quarter or "", unit.code)
+        key = (published.version, frame.quarter or "", unit.code)
+        # One at a time, and each once: many at once take the processor from those who ask for a postcode.
+        with self._writing:
+            if (made := self._briefs.get(key)) is None:
+                made = write(published, self._context.book, self._context.options, key[1], unit.code)
+                self._briefs[key] = made
+                while len(self._briefs) > _KEPT_BRIEFS:
+                    self._briefs.popitem(last=False)
+            self._briefs.move_to_end(key)
+            return made
 
     def practice_csv(self) -> bytes:
         """The whole bank of good practice as a file."""
