@@ -59,7 +59,7 @@ def report(
 
     The same tables make the same file, byte for byte. An audit-day pack is made of a demonstration alone.
     """
-    check_files(out)
+    check_files(out, overwrite=overwrite)
     settings = read_settings()
     rules = read_rules(settings)
     engine = counting.open_store(settings)
@@ -81,10 +81,13 @@ def made_of(evidence: Evidence, pack: Pack) -> Document:
     return {Pack.BOARD: board_paper, Pack.BRIEF: brief, Pack.AUDIT_DAY: audit_day_pack}[pack](evidence)
 
 
-def check_files(targets: list[Path]) -> None:
-    """ReportFileError for a file that is no report's, or is named twice; before anything is worked out."""
+def check_files(targets: list[Path], *, overwrite: bool) -> None:
+    """ReportFileError for a file that is no report's, or is named twice; FileProblemError for one that may not be
+    written. Before anything is worked out, so that not some of the files are there and others are not."""
     for target in targets:
         if target.suffix.lower() not in FORMATS:
             raise ReportFileError(f"--out {target}: a report is {', '.join(FORMATS)}; its name says which.")
     if len({target.resolve() for target in targets}) < len(targets):
         raise ReportFileError("--out: a file is named twice.")
+    for target in targets:
+        files.check_target(target, files.STREAM, overwrite=overwrite)

@@ -215,7 +215,7 @@ def writing(target: Path, source: Path, written: FileFormat | None = None, *, ov
         yield stdout
         stdout.flush()
         return
-    _check_target(target, source, overwrite=overwrite)
+    check_target(target, source, overwrite=overwrite)
     # In the same folder, since only there renaming is one step.
     part = target.with_name(f".{target.name}.part")
     if source != STREAM and part.exists() and part.samefile(source):
@@ -244,7 +244,8 @@ def writing(target: Path, source: Path, written: FileFormat | None = None, *, ov
         os.close(descriptor)
 
 
-def _check_target(target: Path, source: Path, *, overwrite: bool) -> None:
+def check_target(target: Path, source: Path, *, overwrite: bool) -> None:
+    """FileProblemError for a target that may not be written: a folder, a link, or a file that is there."""
     if target.is_dir():
         raise FileProblemError(f"{target} is a folder: name a file in it.")
     if not target.parent.is_dir():

@@ -8,8 +8,8 @@ from datetime import date
 from typing import Final
 
 _NUMBER: Final = re.compile(r"[-+]?[0-9]+")
-# What a spreadsheet takes for a formula when a cell begins with it.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for a formula when a cell begins with it, full-width signs and what follows a break included.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\N{MINUS SIGN}")
 
 
 def shielded(text: str) -> str:

@@ -4,10 +4,10 @@
 import csv
 import io
 from collections.abc import Iterable
-from typing import Final
 
 from app.context.practice import COLUMNS, Initiative, Practice
 from app.context.targets import Target
+from app.context.written import shielded
 from app.counts import periods
 from app.counts.vocabulary import vocabulary
 from app.dashboard.context import Context
@@ -17,8 +17,6 @@ from app.findings.findings import Unit
 from app.findings.kinds import MEASURES, unit_of
 from app.findings.overview import Overview
 from app.pages.dashboard import Chooser, Fact, Link, Screen, Section
-
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def act(context: Context, frame: Frame, found: Overview) -> Section:
@@ -161,9 +159,5 @@ def as_csv(practice: Practice) -> bytes:
     writer = csv.writer(buffer)
     writer.writerow(COLUMNS)
     for one in practice.initiatives:
-        writer.writerow([_safe(str(getattr(one, column))) for column in COLUMNS])
+        writer.writerow([shielded(str(getattr(one, column))) for column in COLUMNS])
     return buffer.getvalue().encode()
-
-
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -109,13 +109,13 @@ class Screen:
     is_synthetic: bool
 
 
-def render_screen(screen: Screen) -> bytes:
-    """The page, the same for whoever may see it."""
+def render_screen(screen: Screen, *, is_drawn: bool = True) -> bytes:
+    """The page, the same for whoever may see it. DrawingError; none where its charts are not to be drawn."""
     return render(
         "dashboard.html",
         static=f"{screen.above}static",
         screen=screen,
-        pictures=pictures,
+        pictures=pictures if is_drawn else _no_pictures,
         shown=shown,
         column_words=_words_of,
     )
@@ -145,6 +145,11 @@ def _words_of(key: str, value: str) -> str:
 def pictures(chart: Chart) -> tuple[Markup, Markup]:
     """The chart drawn for wide windows and for narrow ones. What is drawn is made by us, its texts escaped there."""
     return Markup(svg(chart, WIDE)), Markup(svg(chart, NARROW))  # noqa: S704 - see above
+
+
+def _no_pictures(_: Chart) -> tuple[Markup, Markup]:
+    said = Markup("<p>This chart cannot be drawn now. Its numbers are beneath.</p>")
+    return said, said  # one of the two is shown
 
 
 _WORDS: Final = {

@@ -51,7 +51,10 @@ class Drawer:
 
     def _ask(self, line: bytes) -> bytes:
         """One line of answer, empty where the process ended or took too long."""
-        self._process = process = self._process or _started()
+        try:
+            self._process = process = self._process or _started()
+        except OSError as error:
+            raise DrawingError("no process can be started to draw charts") from error
         asked, answered = cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout)
         overdue = threading.Timer(_SECONDS, process.kill)
         overdue.start()

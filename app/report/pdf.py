@@ -4,6 +4,7 @@ What the report says goes to a fixed template as JSON, so that nothing in a name
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC
@@ -17,6 +18,9 @@ STANDARD: Final = "ua-1"
 
 # Characters that find room beside each other, by the number of columns: the template sets wide tables smaller.
 _LINES: Final = {**dict.fromkeys(range(6), 100), **dict.fromkeys(range(6, 9), 115), 9: 132}
+# What is neither Latin nor punctuation of ours: the font may lack it.
+_UNCOMMON: Final = re.compile("[^\n\x20-\x7e\xa0-\xac\xae-\u017f\u2010-\u2015\u2018-\u201f\u2022\u2026\u20ac\u2212]")
+_REPLACED: Final = "?"
 _WIDEST: Final = 44  # a column of sentences gets no more than so many, as a share of the line
 _ROWS: Final = 14
 _TALLEST: Final = 1600  # characters of a table that is kept on one page
@@ -39,10 +43,21 @@ def _compiled(document: Document, output: Literal["pdf", "png"], **options: Any)
 
     source = resources.files("app.report").joinpath("report.typ").read_bytes()
     told = json.dumps(_told(document), ensure_ascii=False)
-    made: bytes | Sequence[bytes] = typst.compile(
-        source, format=output, ignore_system_fonts=True, sys_inputs={"report": told}, **options
-    )
-    return made
+
+    def compiled(told: str) -> bytes | Sequence[bytes]:
+        made: bytes | Sequence[bytes] = typst.compile(
+            source, format=output, ignore_system_fonts=True, sys_inputs={"report": told}, **options
+        )
+        return made
+
+    try:
+        return compiled(told)
+    except typst.TypstError:
+        # The standard allows no sign that the font lacks, and a name in a local file may hold any.
+        common = _UNCOMMON.sub(_REPLACED, told)
+        if common == told:
+            raise
+        return compiled(common)
 
 
 def _told(document: Document) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,7 @@ MISSING = (
     "/dashboard/figures/NG1",
     "/dashboard/figures/missed-by-fifth?format=NG1",
     "/dashboard/figures/missed-by-fifth?unit=NG1",
+    "/dashboard/figures/missed-by-fifth?unit=340&measure=NG1",
 )
 CELLS = ("flow", "one_way", "organisation_total", "age_sex", "completeness", "waiting_list", "waiting_list_snapshot")
 TWIN = re.compile(r'href="([^"]*dashboard/figures/[^"]*)"')
@@ -182,6 +184,35 @@ def test_the_numbers_of_a_chart_are_told_without_drawing_it(settings: Settings, 
     with calling(settings) as fresh:
         assert fresh.get(f"/{twin}").status_code == 200
     assert charts._drawn.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize("twin", ["missed-by-fifth?unit=340", "groups", "gap-trend?unit=340"])
+def test_what_is_asked_for_in_vain_makes_no_page_anew(client: TestClient, twin: str) -> None:
+    """Else whoever may read a page could have pages made, and kept, without end."""
+    with_measure = f"/dashboard/figures/{twin}{'&' if '?' in twin else '?'}measure="
+    client.get(with_measure)
+    made = client.app.state.dashboard._screens._made  # type: ignore[attr-defined]
+    before = set(made)
+    answers = {client.get(f"{with_measure}NG{number}").status_code for number in range(3)}
+    assert set(made) == before
+    assert answers == {404}
+
+
+def test_pages_whose_charts_cannot_be_drawn_show_their_numbers_and_are_not_kept(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charts._drawn.cache_clear()
+    charts._DRAWER.close()
+    with calling(settings) as fresh:
+        with monkeypatch.context() as nowhere:
+            nowhere.setattr(sys, "executable", "/nonexistent/python")
+            bare = fresh.get(UNIT)
+        whole = fresh.get(UNIT)
+    assert (bare.status_code, whole.status_code) == (200, 200)
+    assert "cannot be drawn now" in bare.text
+    assert "<svg" not in bare.text
+    assert "cannot be drawn now" not in whole.text
+    assert bare.text.count("<table") == whole.text.count("<table")
 
 
 def test_a_brief_is_one_file(client: TestClient) -> None:

@@ -32,7 +32,7 @@ JSON: Final = [door for door in POSTED if door.name not in ("sign_in", "sign_out
 ECHOED: Final = frozenset({"x-request-id", "x-correlation-id"})
 """What comes back by contract."""
 
-_STRICT: Final = frozenset({"table", "exact_counts"})
+_STRICT: Final = frozenset({"table", "inequality", "trend", "exact_counts"})
 """Doors that refuse a query which they do not know."""
 
 
@@ -450,6 +450,8 @@ _GOOD: Final[dict[str, Callable[[Carrier], Carried]]] = {
     "stream": _stream,
     "tables": _get("/v1/breakdowns"),
     "table": _get("/v1/breakdowns/specialty_core20", 200, 422, _NOTHING_SEALED),
+    "inequality": _get("/v1/inequality?measure=missed", 200, 422, _NOTHING_SEALED),
+    "trend": _get("/v1/trend?measure=missed", 200, 422, _NOTHING_SEALED),
     "exact_counts": _get("/v1/counts?month=2024-04&by=sex", 200, 422, _NOTHING_SEALED),
     "dashboard": _get("/dashboard"),
     "dashboard_specialty": _get("/dashboard/specialties/340", 200, _NOTHING_SEALED),

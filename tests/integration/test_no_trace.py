@@ -295,7 +295,7 @@ def ask_wrongly(c: Carrier) -> None:
         headers = {**made.headers, "Content-Type": kind, **(proof if door in GUARDED else {})}
         text = json.dumps(made.json or {c.mark(): c.postcode()})
         filling = (5 if door.name == "stream" else 1) * 2500  # of a stream only a record may be too large
-        odd = made._replace(json=None, form=None, headers=headers)
+        odd = made._replace(json=None, form=None, content=None, headers=headers)
         strange = {**headers, "Content-Type": f"application/{c.mark()}; {c.mark()}={c.mark()}"}
         c.send("415", door, odd._replace(content=text.encode(), headers=strange, expected=frozenset({415})))
         large = (text + c.mark() * filling).encode()
@@ -338,6 +338,13 @@ def ask_wrongly(c: Carrier) -> None:
         f"/v1/breakdowns/specialty_core20?period={c.mark()}", headers=c.key(), expected=frozenset({404, 422})
     )
     c.send("422", BY_NAME["table"], asked)
+    for name in ("inequality", "trend"):
+        for query in (f"specialty={c.mark()}", f"rtt_group={c.mark()}", f"measure={c.mark()}", f"period={c.mark()}"):
+            asked = Carried(f"/v1/{name}?{query}", headers=c.key(), expected=frozenset({404, 422}))
+            c.send("422", BY_NAME[name], asked)
+    for path in (f"specialties/{c.mark()}", f"specialties/{c.mark()}/brief", f"figures/{c.mark()}?unit={c.mark()}"):
+        asked = Carried(f"/dashboard/{path}", headers=c.key(), expected=frozenset({404}))
+        c.send("404", BY_NAME["dashboard"], asked)
     preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": c.mark()}
     for origin in (f"https://{c.mark()}.example", "https://epr.example.nhs.uk"):
         asked = Carried(f"/cds-services/{c.mark()}", headers={**preflight, "Origin": origin}, expected=frozenset({400}))

@@ -151,6 +151,16 @@ def test_a_file_that_is_there_is_replaced_only_when_that_is_asked_for(place: Pat
     assert not list(place.glob(".*.part"))
 
 
+def test_where_one_file_may_not_be_written_none_is(place: Path) -> None:
+    (place / "there.docx").write_bytes(b"kept")
+    (place / "link.pdf").symlink_to(place / "there.docx")
+    for other, why in (("there.docx", "there already"), ("link.pdf", "is a link"), ("none/x.pdf", "no folder")):
+        assert why in refused(place, "--period", PERIOD, "--out", "first.html", "--out", other)
+        assert not (place / "first.html").exists()
+    assert "is a link" in refused(place, "--period", PERIOD, "--out", "link.pdf", "--force")
+    assert (place / "there.docx").read_bytes() == b"kept"
+
+
 def test_a_file_that_is_no_report_is_refused_before_anything_is_made(place: Path) -> None:
     assert "a report is .html, .pdf, .docx, .xlsx" in refused(
         place, "--period", PERIOD, "--out", "a.html", "--out", "b.txt"

@@ -14,7 +14,7 @@ from docx.oxml.ns import qn
 from python_calamine import CalamineWorkbook
 
 from app.pages.charts import Column
-from app.report.document import Document, Exhibit, Heading, TableBlock, shown, table_of
+from app.report.document import Document, Exhibit, Heading, Paragraph, TableBlock, shown, table_of
 from app.report.docx import write_docx
 from app.report.html import write_html
 from app.report.pdf import pages_of, write_pdf
@@ -168,6 +168,16 @@ def test_the_pdf_needs_no_font_of_the_machine() -> None:
     }
     assert fonts
     assert all("+Libertinus" in font or "+DejaVuSansMono" in font for font in fonts), fonts
+
+
+@pytest.mark.parametrize("sign", ["\U0001f600", "\ufffe", "\u4e2d", "\u0627", "\u061c"], ids=ascii)
+def test_a_sign_that_the_font_of_the_pdf_lacks_does_not_hinder_the_report(sign: str) -> None:
+    """A name in a local file may hold any: the report is made, and the rest of the name is there."""
+    told = replace(DOCUMENT, blocks=(Heading("A"), Paragraph(f"Owner: Zo\u00eb{sign}Quill"), *DOCUMENT.blocks))
+    text = "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(write_pdf(told))).pages)
+    assert "Owner: Zo\u00eb" in text
+    assert "Quill" in text
+    assert write_pdf(told) == write_pdf(told)
 
 
 def test_pages_of_the_pdf_can_be_looked_at() -> None:
