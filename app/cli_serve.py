@@ -239,7 +239,10 @@ def demo(
     err.print(
         "\nAll of it is invented, and every table says so. To look at it:\n\n"
         f"  IMDLENS_DATA_DIR={out_dir} IMDLENS_LOCAL_DIR={out_dir / 'local'} IMDLENS_DESIGN_EFFECT=1.5 imdlens serve\n"
-        "  curl -s 'http://127.0.0.1:8080/v1/breakdowns/specialty_dna_core20?format=csv'\n"
-        "  The dashboard: http://127.0.0.1:8080/dashboard\n",
+        "\n"
+        "That prints a key at its first start. With it, on the port that it names:\n\n"
+        "  the dashboard   http://127.0.0.1:8080/dashboard\n"
+        '  a table         curl -s -H "Authorization: Bearer $KEY" \\\n'
+        "                    'http://127.0.0.1:8080/v1/breakdowns/specialty_dna_core20?format=csv'\n",
         markup=False,
     )

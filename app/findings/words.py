@@ -140,14 +140,14 @@ def _direction(gap: Whole) -> str:
     return f"whether there is a gap is not certain ({_limits(gap)})"
 
 
-def _limits(gap: Whole, what: str = "gap", where: str = "fifth") -> str:
+def _limits(gap: Whole, what: str = "gap", where: str = " in the most deprived fifth") -> str:
     less, more = -gap.lower, gap.upper
     if not less and not more:
         return "about 0 points"
     if not less or not more:
         which = "more" if more else "less"
-        return f"from no {what} to {points(more or less)} {which} in the most deprived {where}"
-    return f"from {points(less)} less to {points(more)} more in the most deprived {where}"
+        return f"from no {what} to {points(more or less)} {which}{where}"
+    return f"from {points(less)} less to {more} more{where}"
 
 
 def _fewer(measure: Measure, unit: Unit, fewer: int) -> str:
@@ -174,7 +174,7 @@ def slope(measure: Measure, unit: Unit, period: str, ends: tuple[int, int], sii:
     elif sii.upper < 0:
         found = f"a slope of {points(-sii.value)} ({-sii.upper} to {-sii.lower}), with fewer in deprived areas"
     else:
-        found = f"whether there is a slope is not certain ({_limits(sii, 'slope', 'areas')})"
+        found = f"whether there is a slope is not certain ({_limits(sii, 'slope', ' in the most deprived areas')})"
     return f"{said}: {found}, {when(period, measure)}."
 
 
@@ -404,10 +404,10 @@ def headline(found: Gap, certain: int, looked_at: int, *, alike: bool = False) -
 
 def no_certain_gap(looked_at: Sequence[Gap]) -> str:
     """All gaps that could be worked out are uncertain."""
-    which = "; ".join(f"{_label(g)}: {_limits(g.absolute)}" for g in looked_at if g.absolute)
+    which = "; ".join(f"{_label(g)} {_limits(g.absolute, where='')}" for g in looked_at if g.absolute)
     one = len(looked_at) == 1
     said = "The one gap that could be looked at is not certain" if one else f"None of {len(looked_at)} gaps is certain"
-    return f"{said} ({which})."
+    return f"{said}. In the most deprived fifth of areas: {which}."
 
 
 def _label(gap: Gap) -> str:

@@ -57,7 +57,9 @@ def test_a_gap_the_other_way_comes_after_any_with_more_in_the_most_deprived_fift
 def test_where_no_gap_is_certain_that_is_said() -> None:
     found = overview(store((82, 1000), over_18=300).published(), "340", options=OPTIONS)
     assert found.behind is None
-    assert found.headline.startswith("None of 3 gaps is certain (missed appointments: from ")
+    assert found.headline.startswith(
+        "None of 3 gaps is certain. In the most deprived fifth of areas: missed appointments from "
+    )
 
 
 def test_where_nothing_can_be_worked_out_the_reason_is_said() -> None:
