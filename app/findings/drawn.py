@@ -232,13 +232,17 @@ def with_decile(unit: str, month: str) -> tuple[Figure, ...]:
 def source_of(published: Published, figures: Iterable[Figure]) -> Source | None:
     """Where figures were published; None where none of them was."""
     pages = dict.fromkeys((f.table, f.period) for f in figures)
-    found = [p for p in (published.of(*page) for page in pages) if p]
-    if not found:
+    return source_of_pages([p for p in (published.of(*page) for page in pages) if p])
+
+
+def source_of_pages(pages: Sequence[Publication]) -> Source | None:
+    """Where a finding is from, by the pages that it was worked out from; None without any."""
+    if not pages:
         return None
     return Source(
-        tuple(dict.fromkeys(f"{TABLES[p.table].number} {p.table}" for p in found)),
-        tuple(dict.fromkeys(p.period for p in found)),
-        ", ".join(dict.fromkeys(p.edition for p in found)),
-        max(p.sealed_at for p in found),
-        any(p.synthetic for p in found),
+        tuple(dict.fromkeys(f"{TABLES[page.table].number} {page.table}" for page in pages)),
+        tuple(dict.fromkeys(page.period for page in pages)),
+        ", ".join(dict.fromkeys(page.edition for page in pages)),
+        max(page.sealed_at for page in pages),
+        any(page.synthetic for page in pages),
     )

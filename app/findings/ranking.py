@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from app.counts import periods
 from app.counts.parts import Publication, Published
-from app.findings.drawn import design_effect_of, held_of, percent
+from app.findings.drawn import design_effect_of, held_of, percent, source_of_pages
 from app.findings.findings import (
     FunnelLimit,
     Gap,
@@ -25,7 +25,7 @@ from app.findings.findings import (
 from app.findings.gaps import gap
 from app.findings.kinds import MEASURES, unit_of
 from app.findings.options import Options
-from app.findings.representation import core20_parts, share_of_units, source_of_pages
+from app.findings.representation import core20_parts, share_of_units
 from app.inequality.measures import dispersion, effective_total, gap_funnel, proportion, proportion_funnel
 
 CONFIDENCE: Final = 0.998

@@ -11,9 +11,9 @@ from typing import Final
 from app.context.catchment import Catchment, Catchments
 from app.counts import periods
 from app.counts.parts import ABSENT, Part, Publication, Published
-from app.counts.tables import ALL_OTHER, CORE20_PARTS, FIRST, TABLES, Figure
+from app.counts.tables import ALL_OTHER, CORE20_PARTS, FIRST, Figure
 from app.findings import words
-from app.findings.drawn import held_of, percent, tenths
+from app.findings.drawn import held_of, percent, source_of_pages, tenths
 from app.findings.findings import (
     Comparison,
     Ratio,
@@ -21,7 +21,6 @@ from app.findings.findings import (
     Refusal,
     RefusalCode,
     Share,
-    Source,
     Unit,
     Whole,
 )
@@ -103,19 +102,6 @@ def core20_parts(published: Published, year: str | None, options: Options) -> Co
         are_first=False,
         design_effect=options.design_effect,
         refusal=None,
-    )
-
-
-def source_of_pages(pages: Sequence[Publication]) -> Source | None:
-    """Where a finding is from, by the pages that it was worked out from; None without any."""
-    if not pages:
-        return None
-    return Source(
-        tuple(dict.fromkeys(f"{TABLES[page.table].number} {page.table}" for page in pages)),
-        tuple(dict.fromkeys(page.period for page in pages)),
-        ", ".join(dict.fromkeys(page.edition for page in pages)),
-        max(page.sealed_at for page in pages),
-        any(page.synthetic for page in pages),
     )
 
 
