@@ -168,7 +168,10 @@ def slope(measure: Measure, unit: Unit, period: str, ends: tuple[int, int], sii:
         "cancelled_by_provider": f"{which} that the hospital cancelled",
     }[measure.name]
     most, least = ends
-    said = f"From the most to the least deprived end of the areas, {what} go from {most} to {least} in 100"
+    said = (
+        f"On the line fitted through all fifths of areas, {what} go from {most} in 100 at the most deprived end to"
+        f" {least} at the least"
+    )
     if sii.lower > 0:
         found = f"a slope of {points(sii.value)} ({sii.lower} to {sii.upper}), with more in deprived areas"
     elif sii.upper < 0:

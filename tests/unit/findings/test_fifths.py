@@ -24,7 +24,7 @@ def test_a_slope_is_positive_where_the_most_deprived_have_more_and_its_direction
     assert found.rii.value == 2.0
     assert found.fitted == (14, 12, 10, 9, 8)
     assert found.fewer == 130  # 530 - 5000 x 8%
-    assert "from 15 to 7 in 100" in found.sentence
+    assert "from 15 in 100 at the most deprived end to 7 at the least" in found.sentence
     assert "with more in deprived areas" in found.sentence
 
 
