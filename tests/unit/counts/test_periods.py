@@ -1,6 +1,8 @@
 """Months, quarters and financial years."""
 
-from datetime import date
+import time
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -45,3 +47,15 @@ def test_periods_are_said_in_words() -> None:
     assert periods.in_words("2026-11") == "November 2026"
     assert periods.in_words("2026-27-Q4") == "the quarter January to March 2027"
     assert periods.in_words("2026-27") == "the financial year 2026/27"
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])  # 26 hours apart: never on the same day
+def test_today_is_londons_whatever_zone_the_machine_is_in(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as machine:
+        machine.setenv("TZ", zone)
+        time.tzset()
+        before = datetime.now(UTC)
+        today = periods.today()
+        after = datetime.now(UTC)
+    time.tzset()
+    assert today in {moment.astimezone(ZoneInfo("Europe/London")).date() for moment in (before, after)}
