@@ -75,7 +75,7 @@ def trend(
         return Trend(what, unit, of, points, (), "too_few", refusal.sentence if refusal else "", refusal, source)
     editions = [readings[start].edition or "" for start in starts]
     phases = _phases(chart, editions, of) if chart else ()
-    found, sentence = _judge(chart, what, of, words.time_words(shown[-1]))
+    found, sentence = _judge(chart, what, unit, of, words.time_words(shown[-1]))
     began = drawn.held(published, (f for r in readings for f in r.figures))
     # Counting begins once, so it is the first period that is shown.
     sentence += began.replace("within this period", f"within {periods.in_words(shown[0])}")
@@ -152,7 +152,7 @@ def _phases(chart: Xmr, editions: Sequence[str], of: str) -> tuple[Phase, ...]:
     )
 
 
-def _judge(chart: Xmr | None, what: Measure, of: str, times: tuple[str, str]) -> tuple[Verdict, str]:
+def _judge(chart: Xmr | None, what: Measure, unit: Unit, of: str, times: tuple[str, str]) -> tuple[Verdict, str]:
     if chart is None:
         return "too_few", words.stock_trend()
     last = chart.phases[-1]
@@ -174,6 +174,7 @@ def _judge(chart: Xmr | None, what: Measure, of: str, times: tuple[str, str]) ->
     return found, words.trend(
         found,
         of,
+        words.followed(what, unit, of),
         mean,
         limits,
         cause,

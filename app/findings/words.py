@@ -272,9 +272,19 @@ def signed(value: int) -> str:
     return f"{_MINUS}{-value}" if value < 0 else str(value)
 
 
+def followed(measure: Measure, unit: Unit, of: str) -> str:
+    """What a trend is of, so that no verdict is taken for that of another gap beside it."""
+    what = {
+        "missed": "appointments to which children were not brought" if unit.is_for_children else "missed appointments",
+        "cancelled_by_provider": "cancellations by the hospital",
+    }.get(measure.name, "contacts")
+    return f"the gap in {what}" if of == "gap" else f"the share of {what} from the most deprived fifth of areas"
+
+
 def trend(
     verdict: Verdict,
     of: str,
+    what: str,
     mean: int | None,
     limits: tuple[int, int] | None,
     cause: tuple[str, str] | None,
@@ -286,13 +296,12 @@ def trend(
     *,
     ends_hidden: bool = False,
 ) -> str:
-    """The verdict in words.
+    """The verdict in words, of `what` is followed.
 
     `cause` is a rule and its direction, which the last `run` points follow; `shown` are there since the last break:
     with fewer than `least` there is no verdict, with fewer than `firm` it rests on trial limits.
     `ends_hidden`: the last of them is not the last period.
     """
-    what = "The gap" if of == "gap" else "The share"
     one, several = times
     if verdict == "too_few":
         if shown >= least:
@@ -303,7 +312,7 @@ def trend(
     around = f"around {signed(mean or 0)} in 100" if of == "share" else f"around {_mean_points(mean or 0)}"
     if verdict == "common_cause":
         between = f", between {signed(limits[0])} and {signed(limits[1])}" if limits else ""
-        return f"No sign of change: {what.lower()} has moved {around}{between}.{_trial(shown, firm, several)}"
+        return f"No sign of change: {what} has moved {around}{between}.{_trial(shown, firm, several)}"
     said = {
         "improving": "has narrowed" if of == "gap" else "has fallen",
         "worsening": "has widened" if of == "gap" else "has risen",
@@ -312,7 +321,7 @@ def trend(
     if ends_hidden:
         times = (f"{one} that is shown", f"{several} that are shown")
     evidence = _evidence(*cause, run, times, around) if cause else ""
-    return f"{what} {said}: {evidence}. The chart does not say why.{_trial(shown, firm, several)}"
+    return f"{what[0].upper()}{what[1:]} {said}: {evidence}. The chart does not say why.{_trial(shown, firm, several)}"
 
 
 def _trial(shown: int, firm: int, several: str) -> str:
@@ -354,10 +363,9 @@ def edition_break(period: str, after: str, before: str) -> str:
 def quality(unit: Unit, period: str, unknown: Share, limit: int, *, over: bool) -> str:
     """How many contacts have no decile, and whether to mind."""
     said = (
-        f"{in_100(unknown)} contacts{in_unit(unit)} in {periods.in_words(period)} have no decile (no usable postcode,"
-        " no fixed abode, or outside England) and are in no share"
+        f"Of contacts{in_unit(unit)} in {periods.in_words(period)}, {in_100(unknown)} have no decile (no usable"
+        " postcode, no fixed abode, or outside England) and are in no share"
     )
-    said = said[0].upper() + said[1:]
     if over:
         return f"{said}. That is {_at_or_over(unknown, limit)}: mind what is missing before anything here is believed."
     return f"{said}."

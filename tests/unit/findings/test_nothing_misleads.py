@@ -44,7 +44,7 @@ def test_a_gap_that_turned_round_has_changed_and_not_narrowed() -> None:
     found = over_time(*(44, 40, 43, 41, 45, 42) * 3, 5)  # some 2 or 3 points; then 7 points the other way
     assert found.points[-1].value == -7
     assert found.verdict == "changed"
-    assert "the gap has changed" in found.sentence.lower()
+    assert "the gap in missed appointments has changed" in found.sentence.lower()
 
 
 def test_a_gap_that_comes_to_nothing_has_narrowed() -> None:

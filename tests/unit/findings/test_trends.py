@@ -33,7 +33,10 @@ def test_without_a_special_cause_there_is_no_sign_of_change() -> None:
     assert found.points[0].value == 2
     assert {p.flags for p in found.points} == {()}
     assert found.verdict == "common_cause"
-    assert found.sentence == "No sign of change: the gap has moved around 2 points, between 0 and 5."
+    assert (
+        found.sentence
+        == "No sign of change: the gap in missed appointments has moved around 2 points, between 0 and 5."
+    )
     (phase,) = found.phases
     assert (phase.start, phase.stop, phase.is_trial, phase.edition) == (0, 24, False, "IoD2025")
 
@@ -48,7 +51,7 @@ def test_a_gap_that_falls_has_narrowed_and_one_that_rises_has_widened() -> None:
             store.outcomes(month, month_of(end))
         found = trend(store.published(), "missed", "", OPTIONS)
         assert found.verdict == verdict
-        assert found.sentence == f"The gap has {said}. The chart does not say why."
+        assert found.sentence == f"The gap in missed appointments has {said}. The chart does not say why."
         assert all("shift" in p.flags for p in found.points[-7:])
 
 
@@ -160,7 +163,7 @@ def test_the_core20_share_is_of_contacts_with_a_decile_and_neither_direction_is_
     found = trend(store.published(), "core20_share", "340", OPTIONS)
     assert (found.of, found.points[0].value) == ("share", 20)
     assert found.verdict == "changed"
-    assert found.sentence.startswith("The share has changed: ")
+    assert found.sentence.startswith("The share of contacts from the most deprived fifth of areas has changed: ")
 
 
 def test_a_stock_has_points_and_neither_limits_nor_flags_nor_a_verdict() -> None:
