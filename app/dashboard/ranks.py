@@ -85,8 +85,7 @@ def _after_first(text: str) -> tuple[str, ...]:
 
 
 def _period(frame: Frame, measure: MeasureName) -> str | None:
-    """What the measure is published by: the month's end of a list, the year of shares and"
-    " cancellations, else the quarter."""
+    """What the measure is published by: a list's month end, the year of shares and cancellations, else the quarter."""
     quarter = frame.quarter or ""
     if MEASURES[measure].is_stock:
         last = [m for m in frame.published.periods("waiting_list") if periods.quarter_name(m) == quarter]
@@ -95,7 +94,13 @@ def _period(frame: Frame, measure: MeasureName) -> str | None:
 
 
 def _framed(
-    frame: Frame, heading: str, sections: list[Section], measure: str, *, lead: tuple[str, ...] = (), over: str = ""
+    frame: Frame,
+    heading: str,
+    sections: list[Section],
+    measure: MeasureName,
+    *,
+    lead: tuple[str, ...] = (),
+    over: str = "",
 ) -> Screen:
     links = tuple(
         Link(
@@ -109,7 +114,7 @@ def _framed(
         "ranking",
         heading,
         sections,
-        title=f"Ranking: {MEASURES[measure].label}, {frame.words}",  # type: ignore[index]
+        title=f"Ranking: {MEASURES[measure].label}, {frame.words}",
         over=f"{frame.organisation}, {over or frame.words}",
         lead=lead,
         choosers=(Chooser("Measure", links), frame.chooser("dashboard/ranking", measure=measure)),
