@@ -1,5 +1,4 @@
-"""What to do: an organisation's target and who answers for it, what others did, and all of that as"
-" a page and a file."""
+"""What to do: an organisation's target and who answers for it, what others did, and all that as a page and a file."""
 
 import csv
 import io
@@ -86,8 +85,7 @@ def _bank(frame: Frame, specialty: str) -> str:
 
 
 def screen(context: Context, frame: Frame, specialty: str) -> Screen:
-    """The bank of good practice, for all or for one specialty. NoSuchPageError for a specialty that"
-    " no initiative is of."""
+    """The bank of good practice, for all or for one specialty. NoSuchPageError where no initiative is of it."""
     every = context.book.practice.initiatives
     codes = list(dict.fromkeys(one.specialty for one in every))
     if specialty and not _may_filter(specialty, codes):
