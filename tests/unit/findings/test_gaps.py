@@ -240,3 +240,13 @@ def test_turning_the_areas_round_turns_the_gap_round() -> None:
 
 def test_months_follow_each_other() -> None:
     assert months("2026-11", 3) == ["2026-11", "2026-12", "2027-01"]
+
+
+def test_a_gap_whose_limit_is_shown_as_nothing_is_not_certain() -> None:
+    # Its lower limit is 0.5 points before rounding.
+    found = gap(Plain().missed(Q, "340", (105, 1000), (240, 3000)).published(), "missed", "340", Q, OPTIONS)
+    assert found.absolute is not None
+    assert found.absolute.lower == 0
+    assert not found.is_certain
+    assert found.fewer is None
+    assert "is not certain" in found.sentence
