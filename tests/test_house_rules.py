@@ -155,3 +155,11 @@ def test_nothing_tracked_names_a_place_of_one_machine_or_a_package_index() -> No
         if path.is_file() and name != "tests/test_house_rules.py":
             found = machine.search(path.read_bytes())
             assert not found, f"{name}: {found.group(0)!r}" if found else ""
+
+
+def test_no_test_copies_the_store_that_tests_share() -> None:
+    """Closing a copy's handle of an open SQLite file gives up its locks: once in some runs the next write failed."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for call in calls(ast.parse(path.read_text("utf-8"))):
+            if name_of(call.func) == "shutil.copytree" and ast.unparse(call.args[0]) == "starter":
+                assert path.name == "starter_data.py", f"{path}: use starter_data.copy_without_counts"

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import httpx
@@ -12,6 +11,7 @@ from app.reference.releases import PROVENANCE_FILE, current_index
 from tests.integration import arcgis_server, test_fetch
 from tests.integration.running import imdlens, serving
 from tests.service import bearer, key_in
+from tests.starter_data import copy_without_counts
 from tests.unit.reference import official
 from tests.unit.reference.test_build import AREAS_2011, AREAS_2025
 
@@ -158,8 +158,7 @@ def test_data_show_tells_of_a_release_that_was_built_before_there_was_area_conte
     starter: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "data"
-    # Not the store beside it: a process that closes a file of SQLite's gives up the locks it holds on it.
-    shutil.copytree(starter, folder, symlinks=True, ignore=shutil.ignore_patterns("counts"))
+    copy_without_counts(starter, folder)
     path = current_index(folder).with_name(PROVENANCE_FILE)
     kept = json.loads(path.read_text("utf-8"))
     del kept["measures"], kept["introduced_until"], kept["counts"]["introduction_known"]

@@ -1,7 +1,6 @@
 """`imdlens enrich` with `--count` and `--waiting-list`, run as an operator would."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from app.counts.periods import first_counted, in_words, month_of, today
 from tests.databases import Postgres, opened
 from tests.integration.running import imdlens, serving
 from tests.service import bearer, key_in
+from tests.starter_data import copy_without_counts
 
 MONTH = month_of(today())
 DAY = f"{MONTH}-01"
@@ -33,7 +33,7 @@ class Operator:
     def __init__(self, folder: Path, starter: Path, environment: dict[str, str]) -> None:
         self.folder = folder
         self.environment = {"IMDLENS_DATA_DIR": "data", **environment}
-        shutil.copytree(starter, folder / "data", symlinks=True, ignore=shutil.ignore_patterns("counts"))
+        copy_without_counts(starter, folder / "data")
 
     def write(self, *rows: str, heading: str = HEADING, name: str = "in.csv") -> None:
         """Make the file that is read."""

@@ -17,6 +17,7 @@ from app.database import writing
 from app.settings import Settings
 from tests.integration.running import imdlens
 from tests.sealed_store import YEAR, sealed
+from tests.starter_data import copy_without_counts
 
 FORMATS = ("html", "pdf", "docx", "xlsx")
 PERIOD = "2024-Q4"
@@ -28,7 +29,7 @@ HEAD = "# version: 2026-11-22\n# status: sourced\n# source: invented\n# sign_off
 def folder_of(place: Path, starter: Path, *, synthetic: bool) -> Path:
     """A data folder with a sealed year, marked as invented or not."""
     data = place / "data"
-    shutil.copytree(starter, data)
+    copy_without_counts(starter, data)
     engine = counting.open_store(Settings(data_dir=data))
     if synthetic:
         with writing(engine) as connection:
