@@ -367,12 +367,9 @@ def quality(unit: Unit, period: str, unknown: Share, limit: int, *, over: bool) 
         " postcode, no fixed abode, or outside England) and are in no share"
     )
     if over:
-        return f"{said}. That is {_at_or_over(unknown, limit)}: mind what is missing before anything here is believed."
+        over_limit = f"That is over the limit of {limit} in 100"
+        return f"{said}. {over_limit}: mind what is missing before anything here is believed."
     return f"{said}."
-
-
-def _at_or_over(unknown: Share, limit: int) -> str:
-    return "the limit" if unknown.percent and unknown.percent.value == limit else f"over the limit of {limit} in 100"
 
 
 def quality_not_known(reason: str) -> str:

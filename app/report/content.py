@@ -444,7 +444,7 @@ def _quality(evidence: Evidence) -> tuple[Block, ...]:
                 Column("n", "Without a decile", is_number=True),
                 Column("total", "Contacts", is_number=True),
                 Column("share", "In 100", is_number=True),
-                Column("over", f"At or over {evidence.options.unknown_limit} in 100", is_number=False),
+                Column("over", f"Over {evidence.options.unknown_limit} in 100", is_number=False),
             ),
             tuple(
                 (

@@ -40,9 +40,10 @@ def key(demonstration: Path) -> str:
 
 @pytest.fixture(scope="module")
 def service(key: str, demonstration: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running service on the demonstration, which knows the key."""
+    """The address of a running service on the demonstration, which knows the key; it warns of few unknowns."""
     assert key
-    with serving(tmp_path_factory.mktemp("service"), IMDLENS_DATA_DIR=str(demonstration)) as (url, _):
+    folder = tmp_path_factory.mktemp("service")
+    with serving(folder, IMDLENS_DATA_DIR=str(demonstration), IMDLENS_UNKNOWN_LIMIT="2") as (url, _):
         yield url
 
 
