@@ -14,6 +14,7 @@ from app.counts.store import CountStore
 from app.counts.tables import QUINTILES, TABLES
 from app.database import downgrade
 from app.findings.gaps import gap
+from app.findings.kinds import MEASURES
 from app.findings.options import Options
 from app.inequality.measures import ESP2013
 from app.settings import Settings
@@ -72,7 +73,9 @@ def test_targets_of_the_demonstration_begin_where_its_tables_say(demo: Path) -> 
     engine = open_store(Settings(data_dir=demo / "here"))
     published = PublishedPages(engine).now()
     for each in targets:
-        found = gap(published, cast("MeasureName", each["measure"]), each["unit"].replace("all", ""), each["baseline_period"], Options())
+        measure = next(name for name in MEASURES if name == each["measure"])
+        unit = "" if each["unit"] == "all" else each["unit"]
+        found = gap(published, measure, unit, each["baseline_period"], Options())
         assert found.absolute
         assert found.absolute.value == int(each["baseline_value"]) > int(each["target_value"])
     engine.dispose()
