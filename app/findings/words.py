@@ -403,10 +403,11 @@ def headline(found: Gap, certain: int, looked_at: int, *, alike: bool = False) -
     if looked_at == 1:
         return f"{said} It is the only gap that could be looked at."
     others = "the only certain one" if certain == 1 else f"one of {certain} certain ones"
-    most = "none is larger" if alike else "the largest"
-    largest = "" if certain == 1 else f", and {most} in points"
-    if certain > 1 and found.absolute.value > 0:
-        largest = f", and {most} in points with more in the most deprived fifth"
+    way = "with more in the most deprived fifth" if found.absolute.value > 0 else ""
+    largest = f", and the largest in points {way}".rstrip()
+    if alike:
+        largest = f", and none {f'of those {way} ' if way else ''}is larger in points"
+    largest = "" if certain == 1 else largest
     return f"{said} Of {looked_at} gaps looked at it is {others}{largest}."
 
 
