@@ -18,6 +18,7 @@ from app.cli_access import who
 from app.counting import engine_of, open_store, publisher
 from app.counts import exact, feedback, periods
 from app.counts.loads import LoadError, loads, remove_load
+from app.counts.parts import PublishedPages
 from app.counts.published import NotPublishedError, PublishedTables, as_csv
 from app.counts.schema import host, population
 from app.counts.seal import Sealed, SealError, declare_units, months_due, seal
@@ -354,6 +355,6 @@ def fill_demo(settings: Settings, index: Index, rules: Rules) -> None:
     )
     local = settings.data_dir / "local"
     local.mkdir(exist_ok=True)
-    for name, text in own_files(settings.counted_edition).items():
+    for name, text in own_files(PublishedPages(engine).now(), settings.counted_edition).items():
         (local / name).write_text(text, "utf-8")
     err.print(f"{periods.in_words(first)} to {periods.in_words(last)}: SYNTHETIC, and so are the files in {local}.")

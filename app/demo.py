@@ -18,10 +18,12 @@ from sqlalchemy import Engine, insert, select
 from app.context import catchment, targets
 from app.context import practice as good_practice
 from app.context.catchment import as_catchment_file
+from app.context.practice import ALL
 from app.context.written import as_file
 from app.counts import periods
 from app.counts.cells import Cell, cells_of
 from app.counts.contact import Contact
+from app.counts.parts import Published
 from app.counts.schema import month as month_table
 from app.counts.schema import population, store_fact
 from app.counts.seal import Publisher, Sealed, declare_units, seal
@@ -31,6 +33,10 @@ from app.counts.vocabulary import vocabulary
 from app.counts.waiting import Snapshot, Waiting, replace_waiting_list
 from app.database import writing
 from app.enrichment import Enrichment, Question, Rules, enrich
+from app.findings.findings import MeasureName
+from app.findings.gaps import gap
+from app.findings.kinds import ORGANISATION
+from app.findings.options import Options
 from app.inequality.measures import ESP2013
 from app.lookup.index import Index
 from app.reference.manifest import packaged_data
@@ -220,8 +226,11 @@ _PRACTICE: Final = (
 _AGES: Final = {"0-17": (22, -0.8), "18-39": (34, -0.6), "40-64": (29, 0.0), "65-79": (11, 0.7), "80+": (4, 0.7)}
 
 
-def own_files(edition: str) -> dict[str, str]:
-    """What an organisation would bring of its own, by the name of the file; each says that it is synthetic."""
+def own_files(published: Published, edition: str) -> dict[str, str]:
+    """What an organisation would bring of its own, by the name of the file; each says that it is synthetic.
+
+    Baselines are those of the published tables, so that no page says another number of the same quarter.
+    """
     day, months = periods.today(), _months()
     year_end = date(periods.financial_year(periods.month_of(day)) + 2, 3, 31).isoformat()
     first = next(m for m in months if periods.ends_quarter(m) and months.index(m) >= 2)
@@ -231,11 +240,17 @@ def own_files(edition: str) -> dict[str, str]:
         for decile in range(1, 11)
         for band, (share, tilt) in _AGES.items()
     }
-    aims = [
-        ("missed", _NARROWING, 7, quarter, 3, year_end, "The outpatient lead (SYNTHETIC)"),
-        ("missed", "340", 6, quarter, 2, year_end, "The respiratory specialty lead (SYNTHETIC)"),
-        ("over_18_weeks", "all", 4, waits, 2, year_end, "The chief operating officer (SYNTHETIC)"),
-    ]
+    wanted: tuple[tuple[MeasureName, str, str, int, str], ...] = (
+        ("missed", _NARROWING, quarter, 3, "The outpatient lead (SYNTHETIC)"),
+        ("missed", "340", quarter, 2, "The respiratory specialty lead (SYNTHETIC)"),
+        ("over_18_weeks", ORGANISATION, waits, 2, "The chief operating officer (SYNTHETIC)"),
+    )
+    aims = []
+    for measure, unit, period, target, owner in wanted:
+        baseline = gap(published, measure, unit, period, Options()).absolute
+        if baseline:
+            aim = min(target, max(0, baseline.value - 1))
+            aims.append((measure, unit or ALL, baseline.value, period, aim, year_end, owner))
     practice = [(*one, day.isoformat(), _ORGANISATION) for one in _PRACTICE]
     town = as_catchment_file(edition, persons, area="an invented town", source=_SYNTHETIC, of=day, written=day)
     return {

@@ -31,7 +31,7 @@ TITLES: Final[Mapping[int, tuple[str, str]]] = {
     412: ("not-prefetched", "What this hook needs was not sent along"),
     413: ("too-large", "The request is over a limit"),
     415: ("media-type", "The body is not of a media type that is read here"),
-    422: ("invalid-request", "The body does not have the expected structure"),
+    422: ("invalid-request", "The request does not have the expected structure"),
     429: ("throttled", "This client asks too much at once"),
     431: ("head-too-large", "The head of the request is too large"),
     500: ("internal", "Something went wrong on this side"),

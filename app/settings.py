@@ -122,7 +122,7 @@ class Settings(BaseSettings):
         " Limits are widened by it. Without it missed and cancelled appointments are not ranked.",
     )
     unknown_limit: int = Field(
-        5, ge=1, le=100, description="Percent of contacts without a decile from which findings say to mind it."
+        5, ge=1, le=100, description="Percent of contacts without a decile over which findings say to mind it."
     )
     local_dir: Path | None = Field(
         None,

@@ -13,7 +13,7 @@ _SHOWN: Final[dict[str, Any]] = {
         {
             "severity": "error",
             "code": "required",
-            "details": {"text": "The body does not have the expected structure: postcode or patient required."},
+            "details": {"text": "The request does not have the expected structure: postcode or patient required."},
             "expression": ["Parameters.parameter"],
         }
     ],

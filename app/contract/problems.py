@@ -22,7 +22,7 @@ class ProblemDetails(BaseModel):
             "examples": [
                 {
                     "type": "urn:imdlens:problem:invalid-request",
-                    "title": "The body does not have the expected structure",
+                    "title": "The request does not have the expected structure",
                     "status": 422,
                     "errors": [{"field": "postcode", "code": "required"}],
                 }

@@ -54,11 +54,11 @@ _WORDS: Final = {
 
 
 class NotPublishedError(Exception):
-    """There is no such table or period; `field` says which."""
+    """There is no such table or period; `field` says which, and `known` what there is, the first choice first."""
 
-    def __init__(self, field: str) -> None:
+    def __init__(self, field: str, known: Sequence[str] = ()) -> None:
         super().__init__(field)
-        self.field = field
+        self.field, self.known = field, tuple(known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,9 @@ def closing(frame: Frame, found: Overview) -> Section:
         return Section("closing", "Is it closing?", ("Too few periods are published to say.",))
     drawn = [exhibits.gap_trend(trend)] if any(point.value is not None for point in trend.points) else []
     said = () if drawn else (trend.sentence,)
-    return Section("closing", "Is it closing?", said, exhibits=frame.exhibits(drawn, found.unit.code))
+    # A verdict on few points is never shown without saying so, and notes of a chart may be folded away.
+    quiet = tuple(s for s in _sentences(trend.sentence) if "trial limits" in s) if drawn else ()
+    return Section("closing", "Is it closing?", said, exhibits=frame.exhibits(drawn, found.unit.code), quiet=quiet)
 
 
 def missed(frame: Frame, found: Overview) -> Section:
@@ -214,17 +216,26 @@ def waiting(frame: Frame, found: Overview) -> Section:
         )
     facts = [fact for each in (waits.over_18, waits.over_52) for fact in _pair(each)]
     drawn = [exhibits.waits_by_core20(waits)] if any(not fact.mark for fact in facts) else []
-    # What the chart's title says is not said twice.
-    said = [each.sentence for each in ((waits.over_52,) if drawn else (waits.over_18, waits.over_52))]
+    if drawn:
+        said = [_of_which(waits.over_52)]  # what the chart's title says is not said twice
+    elif waits.over_18.sentence == waits.over_52.sentence:
+        said = [waits.over_18.sentence]
+    else:
+        said = [_of_which(each) for each in (waits.over_18, waits.over_52)]
     return Section(
         "waiting",
         "Who waits long",
-        tuple(dict.fromkeys(said)),
+        tuple(said),
         exhibits=frame.exhibits(drawn, found.unit.code),
         quiet=(
             "Waiting lists are not published by fifth, so it is the most deprived fifth of areas against all others.",
         ),
     )
+
+
+def _of_which(each: Gap) -> str:
+    """A sentence that says which gap it is of: a refusal alone would seem to be of the whole list."""
+    return f"{each.measure.label}: {each.sentence[0].lower()}{each.sentence[1:]}" if each.refusal else each.sentence
 
 
 def _pair(each: Gap) -> tuple[Fact, Fact]:

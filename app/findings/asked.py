@@ -62,7 +62,7 @@ def period_of(
     known = pages_of(published, measure, unit_code)
     chosen = next(iter(known), None) if period is None else period.replace("-M", "-")
     if chosen not in known or chosen is None:
-        raise NotPublishedError("period")
+        raise NotPublishedError("period", list(known))
     if naming and not _is_unit(unit_code, naming, [u for page in known[chosen] for u in published.units(*page)]):
         raise NotPublishedError(naming)
     return chosen
@@ -77,7 +77,7 @@ def period_of_ranking(published: Published, measure: MeasureName, period: str | 
         known = list(pages_of(published, measure, ALL_OTHER))
     chosen = next(iter(known), None) if period is None else period.replace("-M", "-")
     if chosen not in known or chosen is None:
-        raise NotPublishedError("period")
+        raise NotPublishedError("period", list(known))
     return chosen
 
 

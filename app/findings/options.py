@@ -9,5 +9,5 @@ class Options:
 
     least_denominator: int = 100
     design_effect: float | None = None
-    unknown_limit: int = 5  # percent of contacts without a decile from which the dashboard warns
+    unknown_limit: int = 5  # percent of contacts without a decile over which the dashboard warns
     suppress_up_to: int = 7  # what `*` stands for, in words

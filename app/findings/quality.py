@@ -49,7 +49,7 @@ def quality(published: Published, unit_code: str, quarter: str, options: Options
     if share.percent is None:
         refusal = drawn.refusal_of([chosen], measure, unit, quarter, options)
         return Quality(unit, quarter, share, False, words.quality_not_known(refusal.sentence if refusal else ""))
-    over = share.percent.value >= options.unknown_limit
+    over = share.percent.value > options.unknown_limit
     return Quality(unit, quarter, share, over, words.quality(unit, quarter, share, options.unknown_limit, over=over))
 
 

@@ -232,7 +232,8 @@ def _nothing(what: Measure, page: Publication, refused: Sequence[tuple[Unit, Ref
 
 
 def _sentence(period: str, rows: Sequence[RankedGap], refused: Sequence[tuple[Unit, Refusal]], phi: float) -> str:
-    without = f" {len(refused)} more {_have(len(refused))} no figure, each with its reason." if refused else ""
+    reason = "for the reason that is given" if len(refused) == 1 else "each with its reason"
+    without = f" {len(refused)} more {_have(len(refused))} no figure, {reason}." if refused else ""
     if len(rows) < LEAST_UNITS:
         services = "1 service" if len(rows) == 1 else f"{len(rows)} services"
         return (

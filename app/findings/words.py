@@ -367,12 +367,9 @@ def quality(unit: Unit, period: str, unknown: Share, limit: int, *, over: bool) 
         " postcode, no fixed abode, or outside England) and are in no share"
     )
     if over:
-        return f"{said}. That is {_at_or_over(unknown, limit)}: mind what is missing before anything here is believed."
+        over_limit = f"That is over the limit of {limit} in 100"
+        return f"{said}. {over_limit}: mind what is missing before anything here is believed."
     return f"{said}."
-
-
-def _at_or_over(unknown: Share, limit: int) -> str:
-    return "the limit" if unknown.percent and unknown.percent.value == limit else f"over the limit of {limit} in 100"
 
 
 def quality_not_known(reason: str) -> str:
@@ -406,10 +403,11 @@ def headline(found: Gap, certain: int, looked_at: int, *, alike: bool = False) -
     if looked_at == 1:
         return f"{said} It is the only gap that could be looked at."
     others = "the only certain one" if certain == 1 else f"one of {certain} certain ones"
-    most = "none is larger" if alike else "the largest"
-    largest = "" if certain == 1 else f", and {most} in points"
-    if certain > 1 and found.absolute.value > 0:
-        largest = f", and {most} in points with more in the most deprived fifth"
+    way = "with more in the most deprived fifth" if found.absolute.value > 0 else ""
+    largest = f", and the largest in points {way}".rstrip()
+    if alike:
+        largest = f", and none {f'of those {way} ' if way else ''}is larger in points"
+    largest = "" if certain == 1 else largest
     return f"{said} Of {looked_at} gaps looked at it is {others}{largest}."
 
 

@@ -221,5 +221,5 @@ def _hidden_sheet(evidence: Evidence) -> _Sheet:
 
 def _over(evidence: Evidence) -> str:
     over = [one.unit.name for one in evidence.units if one.quality.is_over_limit]
-    least = evidence.options.unknown_limit
-    return f"Those with {least} in 100 or more: {', '.join(over)}." if over else f"None has {least} in 100 or more."
+    limit = evidence.options.unknown_limit
+    return f"Those with over {limit} in 100: {', '.join(over)}." if over else f"None has over {limit} in 100."

@@ -199,7 +199,8 @@ def _used(evidence: Evidence) -> str:
 
 
 def _published(evidence: Evidence) -> str:
-    tables = dict.fromkeys(TABLES[page.table].number for page in evidence.pages if page.table in TABLES)
+    numbers = {TABLES[page.table].number for page in evidence.pages if page.table in TABLES}
+    tables = sorted(numbers, key=lambda number: int(number.removeprefix("T")))
     return (
         f"Within the organisation, as tables {', '.join(tables)}; the newest was sealed {evidence.sealed_at[:10]}."
         " Whether they are in the annual report is not recorded here; a table for it is below."
@@ -444,7 +445,7 @@ def _quality(evidence: Evidence) -> tuple[Block, ...]:
                 Column("n", "Without a decile", is_number=True),
                 Column("total", "Contacts", is_number=True),
                 Column("share", "In 100", is_number=True),
-                Column("over", f"At or over {evidence.options.unknown_limit} in 100", is_number=False),
+                Column("over", f"Over {evidence.options.unknown_limit} in 100", is_number=False),
             ),
             tuple(
                 (

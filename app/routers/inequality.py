@@ -1,7 +1,7 @@
 """`GET /v1/inequality` and `GET /v1/trend`: measures of inequality, from published parts alone."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
@@ -60,6 +60,7 @@ from app.routers.tagged import CSV, ask_store, tagged, wants_csv
 router = APIRouter(prefix="/v1", tags=["inequality"])
 
 _T = TypeVar("_T")
+_MOST_PERIODS: Final = 12  # that a refusal names
 
 
 @router.get(
@@ -133,9 +134,11 @@ def _found(request: Request, find: Callable[[Published], _T]) -> _T:
     try:
         return ask_store(request, lambda counts: counts.find(find))
     except NotPublishedError as error:
-        raise Problem(
-            404, "Nothing is published there.", errors=[{"field": error.field, "code": "not_found"}]
-        ) from None
+        said = "Nothing is published there."
+        if error.known:
+            more = ", and more" if len(error.known) > _MOST_PERIODS else ""
+            said += f" There is: {', '.join(error.known[:_MOST_PERIODS])}{more}."
+        raise Problem(404, said, errors=[{"field": error.field, "code": "not_found"}]) from None
 
 
 def _named(door: str) -> str:

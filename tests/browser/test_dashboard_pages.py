@@ -1,11 +1,13 @@
 """The dashboard in a real browser: for everyone, at any width, on paper, by links that can be sent to others."""
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pypdf
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
@@ -40,9 +42,10 @@ def key(demonstration: Path) -> str:
 
 @pytest.fixture(scope="module")
 def service(key: str, demonstration: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running service on the demonstration, which knows the key."""
+    """The address of a running service on the demonstration, which knows the key; it warns of few unknowns."""
     assert key
-    with serving(tmp_path_factory.mktemp("service"), IMDLENS_DATA_DIR=str(demonstration)) as (url, _):
+    folder = tmp_path_factory.mktemp("service")
+    with serving(folder, IMDLENS_DATA_DIR=str(demonstration), IMDLENS_UNKNOWN_LIMIT="2") as (url, _):
         yield url
 
 
@@ -170,7 +173,8 @@ def test_a_specialty_prints_whole_without_navigation_and_with_its_tables(page: P
         assert overflow(page) == 0
         table = page.locator("#chart-missed-by-fifth table")
         assert table.evaluate("e => e.getBoundingClientRect().height") > 50
-        assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+        paper = pypdf.PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True)))
+        assert "Is the gap closing, or is it chance?" in paper.pages[0].extract_text(), "no page but the last is empty"
     finally:
         page.emulate_media(media="screen")
 

@@ -252,7 +252,7 @@ def test_a_body_that_asks_nothing_is_422_and_told_where(
     (issue,) = outcome(client.post(DOOR, json=body), 422)
     assert issue["code"] == code
     assert issue["expression"] == [expression]
-    assert issue["details"]["text"].startswith("The body does not have the expected structure")
+    assert issue["details"]["text"].startswith("The request does not have the expected structure")
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,15 @@ def test_what_is_not_published_is_not_found(door: TestClient, path: str, field: 
     answer = door.get(path)
     assert answer.status_code == 404
     assert answer.json()["errors"] == [{"field": field, "code": "not_found"}]
+    assert ("There is: " in answer.json()["detail"]) == (field == "period")
+
+
+def test_whoever_asks_for_a_period_that_is_not_there_is_told_which_are(door: TestClient) -> None:
+    answer = door.get("/v1/inequality?measure=missed&specialty=340&period=2024-05")
+    assert answer.json()["detail"] == (
+        "Nothing is published there. There is: 2024-25-Q4, 2024-25-Q3, 2024-25-Q2, 2024-25-Q1, 2024-25."
+    )
+    assert "2024-05" not in answer.text
 
 
 @pytest.mark.parametrize(

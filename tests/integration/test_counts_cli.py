@@ -8,10 +8,16 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from app.counting import open_store
+from app.counts.parts import PublishedPages
 from app.counts.store import CountStore
 from app.counts.tables import QUINTILES, TABLES
 from app.database import downgrade
+from app.findings.gaps import gap
+from app.findings.kinds import MEASURES
+from app.findings.options import Options
 from app.inequality.measures import ESP2013
+from app.settings import Settings
 from tests.databases import opened
 from tests.integration.running import imdlens, serving
 from tests.sealed_store import fill
@@ -58,6 +64,21 @@ def test_the_demonstration_brings_files_of_its_own_that_say_that_they_are_invent
     assert run.stdout.count("yours") == 3
     for name in ("catchment.csv", "good_practice.csv", "targets.csv"):
         assert "# source: SYNTHETIC" in (demo / "here" / "local" / name).read_text("utf-8")
+
+
+def test_targets_of_the_demonstration_begin_where_its_tables_say(demo: Path) -> None:
+    with (demo / "here" / "local" / "targets.csv").open(encoding="utf-8") as file:
+        targets = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    assert len(targets) == 3
+    engine = open_store(Settings(data_dir=demo / "here"))
+    published = PublishedPages(engine).now()
+    for each in targets:
+        measure = next(name for name in MEASURES if name == each["measure"])
+        unit = "" if each["unit"] == "all" else each["unit"]
+        found = gap(published, measure, unit, each["baseline_period"], Options())
+        assert found.absolute
+        assert found.absolute.value == int(each["baseline_value"]) > int(each["target_value"])
+    engine.dispose()
 
 
 def test_a_demonstration_never_goes_into_a_store_that_holds_counts(demo: Path) -> None:

@@ -1,6 +1,7 @@
 """What a specialty's first screen says beside its finding."""
 
-from app.dashboard.specialty import lead
+from app.dashboard.frame import Frame
+from app.dashboard.specialty import closing, lead, waiting
 from app.findings.options import Options
 from app.findings.overview import overview
 from tests.unit.findings.plain import Number, Plain
@@ -22,3 +23,20 @@ def test_a_gap_that_is_not_the_difference_of_the_shares_beside_it_is_explained_t
 
 def test_where_nothing_is_known_the_lead_leaves_the_reason_to_the_box_beneath() -> None:
     assert said(("*", 1000), (240, 3000)) == ()
+
+
+def test_a_verdict_on_few_points_is_said_to_be_on_trial_limits_where_nothing_is_folded_away() -> None:
+    made = Plain()
+    for n, quarter in enumerate(f"{year}-Q{q}" for year in ("2024-25", "2025-26") for q in range(1, 5)):
+        made.missed(quarter, "340", (150 + 5 * (n % 3), 1000), (300, 3000))
+    section = closing(Frame.of("", made.published(), Options(), None), overview(made.published(), "340"))
+    assert section.exhibits[0].chart.title.startswith("No sign of change:")
+    assert section.quiet == ("These are trial limits, on 8 quarters: firm ones need 12.",)
+
+
+def test_what_is_not_shown_of_a_list_is_named_beside_what_is() -> None:
+    made = Plain().missed(Q, "340", (150, 1000), (300, 3000))
+    made.waiting("2026-09", "340", core20=(300, 200, "*"), rest=(500, 250, 40), unknown=(10, 10, 0))
+    section = waiting(Frame.of("", made.published(), Options(), None), overview(made.published(), "340"))
+    assert "had waited over 18 weeks" in section.exhibits[0].chart.title
+    assert section.sentences[0].startswith("Waiting over 52 weeks: not shown: a count that this rests on")

@@ -149,13 +149,16 @@ def test_units_are_those_with_rows_of_their_own_in_the_quarter_with_their_names(
     assert unit_of("").kind == "organisation"
 
 
-def test_contacts_without_a_decile_are_a_share_of_all_contacts_and_warned_of_from_the_limit_on() -> None:
+def test_contacts_without_a_decile_are_a_share_of_all_contacts_and_warned_of_over_the_limit() -> None:
     made = store().published()
     found = quality(made, "340", Q, OPTIONS)
     assert (found.unknown.n, found.unknown.total) == (180, 6180)
     assert found.unknown.percent == Whole(3, 3, 3)
     assert (found.is_over_limit, "mind what is missing" in found.sentence) == (False, False)
-    strict = quality(made, "340", Q, Options(unknown_limit=3))
+    at_limit = quality(made, "340", Q, Options(unknown_limit=3))
+    assert (at_limit.is_over_limit, "limit" in at_limit.sentence) == (False, False)
+    strict = quality(made, "340", Q, Options(unknown_limit=2))
+    assert "over the limit of 2 in 100" in strict.sentence
     assert (strict.is_over_limit, "mind what is missing" in strict.sentence) == (True, True)
     assert len(set(re.findall(r"\d+ in 100", strict.sentence))) == len(re.findall(r"\d+ in 100", strict.sentence))
     organisation = quality(made, "", Q, OPTIONS)

@@ -89,6 +89,11 @@ AREA_2 = (
         (79.9711253, 79.5211253, 80.9),
     ],
 )
+# SII and its limits by propagation; that package's own SII limits by simulation, and how far off those are, relatively.
+SIMULATED = [
+    (AREA_1, (3.127594617650817, 10.7586873680794), (0.0120764, 0.0019260)),
+    (AREA_2, (11.936156426792138, 13.163020132396579), (0.0000182, 0.0002811)),
+]
 # SII and its limits by propagation; then RII and its limits by that package's own simulation.
 SLOPES = [
     (AREA_1, (6.934616473668819, 3.089824494908886, 10.779408452428704), (1.0888180804446217, 1.0383691, 1.1412993)),
@@ -305,6 +310,18 @@ def test_slope_indices_are_those_of_the_worked_examples(
     assert index.rii.value == pytest.approx(rii[0], rel=1e-12)
     # The package's own are percentiles of a simulation.
     assert index.rii[1:] == pytest.approx(rii[1:], abs=4e-4)
+
+
+@pytest.mark.parametrize(("area", "simulated", "off"), SIMULATED)
+def test_limits_of_slope_indices_are_within_what_a_simulation_differs_by(
+    area: tuple[list[int], list[tuple[float, float, float]]],
+    simulated: tuple[float, float],
+    off: tuple[float, float],
+) -> None:
+    populations, rows = area
+    limits = slope_index([row[0] for row in rows], populations, [row[1:] for row in rows]).sii[1:]
+    for limit, expected, tolerance in zip(limits, simulated, off, strict=True):
+        assert limit == pytest.approx(expected, rel=tolerance + 1e-6)
 
 
 _PATHS = {
