@@ -172,7 +172,7 @@ def _beyond(name: str, count: int, base: int, what: str, of: str) -> Iterator[Su
     """A surprise where a count is more than the limit's share of its base; any, where the limit is 0."""
     most = LIMITS[name].most
     if count > most * base:
-        share = f", {count / base:.2%} of {base:,} {of}" if base else ""
+        share = f", {count / base:.3%} of {base:,} {of}" if base else ""
         limit = f"at most {most:.2%} may be" if most else "none may be"
         yield Surprise(name, f"{count:,} {what}{share}; {limit}.")
 

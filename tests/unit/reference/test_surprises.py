@@ -111,7 +111,7 @@ def test_every_limit_is_tested_and_every_surprise_has_a_limit() -> None:
 
 def test_a_surprise_says_which_limit_was_passed_and_by_how_much() -> None:
     assert surprises(postcodes(gone=13_000), None)[0].sentence == (
-        "13,000 postcodes are gone, 1.30% of 1,000,000 postcodes of the current release; at most 0.10% may be."
+        "13,000 postcodes are gone, 1.300% of 1,000,000 postcodes of the current release; at most 0.10% may be."
     )
 
 
