@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from app.lookup.index import Index
 from app.lookup.layout import IndexFileError
@@ -38,7 +38,12 @@ def current_index(folder: Path) -> Path:
 
 def provenance(folder: Path) -> dict[str, Any]:
     """What the current release was built from."""
-    path = current_index(folder).with_name(PROVENANCE_FILE)
+    return provenance_of(folder, current_index(folder).parent.name)
+
+
+def provenance_of(folder: Path, release: str) -> dict[str, Any]:
+    """What a release of the folder was built from."""
+    path = folder / "releases" / release / PROVENANCE_FILE
     try:
         data: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -46,8 +51,14 @@ def provenance(folder: Path) -> dict[str, Any]:
     return data
 
 
-def publish(folder: Path, write: "Callable[[Path], BuildReport]") -> "BuildReport":
-    """Let `write` build into a new folder, then make it current; nothing changes when it fails."""
+def publish(
+    folder: Path, write: "Callable[[Path], BuildReport]", passes: Callable[[Path], bool] = lambda _: True
+) -> "BuildReport":
+    """Let `write` build into a new folder, then make it current; nothing changes when it fails.
+
+    A release that does not pass is kept beside the others, and is not current. `passes` is asked while no other build
+    or rollback can change what is current.
+    """
     with _alone(folder):
         releases = folder / "releases"
         releases.mkdir(exist_ok=True)
@@ -62,7 +73,8 @@ def publish(folder: Path, write: "Callable[[Path], BuildReport]") -> "BuildRepor
             _sync(releases)
         finally:
             shutil.rmtree(made, ignore_errors=True)
-        _make_current(folder, report.release)
+        if passes(releases / report.release):
+            _make_current(folder, report.release)
     return report
 
 
@@ -88,6 +100,38 @@ def _open_to_all(made: Path) -> None:
         file.chmod(0o644)
 
 
+def named(folder: Path, link: Literal["current", "previous"]) -> str | None:
+    """The release that a link names, whether it is there or not; None where there is no link."""
+    path = folder / link
+    return path.readlink().name if path.is_symlink() else None
+
+
+def held(folder: Path) -> list[str]:
+    """Every release in a folder, the one that was built last first."""
+    built = {path.parent.name: path.stat().st_mtime_ns for path in folder.glob(f"releases/[!.]*/{PROVENANCE_FILE}")}
+    return sorted(built, key=lambda release: (built[release], release), reverse=True)
+
+
+def prune(folder: Path, keep: int) -> list[str]:
+    """Remove all but the last so many releases, and return the ids of what went; never the current nor the previous.
+
+    A worker that still answers from a release that goes keeps its pages mapped until it lets go: on POSIX a file
+    that is removed lives on for whoever has it open.
+    """
+    with _alone(folder):
+        spared = {named(folder, "current"), named(folder, "previous")} - {None}
+        others = [release for release in held(folder) if release not in spared]
+        removed = others[max(keep - len(spared), 0) :]
+        for release in removed:
+            # Under a hidden name first: a release that is half removed must not look like one.
+            going = folder / "releases" / f".removing-{release}"
+            (folder / "releases" / release).rename(going)
+            shutil.rmtree(going)
+        if removed:
+            _sync(folder / "releases")
+    return removed
+
+
 def rollback(folder: Path) -> str:
     """Make the previous release current again, and return its id; a second rollback undoes the first."""
     with _alone(folder):
@@ -102,7 +146,7 @@ def rollback(folder: Path) -> str:
 
 def _make_current(folder: Path, release: str) -> None:
     current = folder / "current"
-    before = current.readlink().name if current.is_symlink() else None
+    before = named(folder, "current")
     if before == release:
         return
     if before is not None:

@@ -1,8 +1,12 @@
 """Another release reaches running workers without a dropped request, and a bad one does not."""
 
 import asyncio
+import csv
+import json
 import shutil
 import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,48 +17,115 @@ from app.current import CurrentRelease
 from app.enrichment import Rules
 from app.reference.build import BuildOptions, BuildReport, build
 from app.reference.manifest import manifest, packaged_data
-from app.reference.releases import current_index, publish, rollback
-from tests.integration.running import serving
+from app.reference.releases import current_index, held, publish, rollback
+from tests.integration.running import imdlens, serving
 from tests.service import bearer, key_in
+
+RECORD = {"postcode": "NG1 1AA"}
 
 
 def write(made: Path, starter: bool = True) -> BuildReport:
     return build([packaged_data() / "starter"], made, manifest(), BuildOptions(allow_part=True, starter=starter))
 
 
-def test_two_releases_swapped_under_load_drop_nothing_and_never_mix(tmp_path: Path) -> None:
+def quarter(folder: Path, *, moved: bool) -> None:
+    """The starter files; in the quarter after, ONS has placed NG1 1AA in another area, of decile 7."""
+    shutil.copytree(packaged_data() / "starter", folder)
+    file = folder / "starter_postcodes.csv"
+    with file.open(encoding="utf-8", newline="") as text:
+        rows = {row["pcds"]: row for row in csv.DictReader(text)}
+    if moved:
+        rows["NG1 1AA"] = rows["NG7 1JT"] | {"pcds": "NG1 1AA"}
+    with file.open("w", encoding="utf-8", newline="") as text:
+        writer = csv.DictWriter(text, list(rows["NG1 1AA"]))
+        writer.writeheader()
+        writer.writerows(rows.values())
+
+
+class Asking:
+    """Callers of every kind until they are told to stop; what each answer said, and none of it may be a failure."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client, self.until = client, False
+        self.seen: dict[str, list[set[tuple[str, int]]]] = {"single": [], "batch": [], "stream": []}
+
+    async def single(self) -> set[tuple[str, int]]:
+        answer = await self.client.post("/v1/enrich", json=RECORD)
+        assert answer.status_code == 200
+        return {(answer.json()["data"]["release"], answer.json()["imd_decile"])}
+
+    async def batch(self) -> set[tuple[str, int]]:
+        answer = await self.client.post("/v1/enrich/batch", json={"records": [RECORD] * 200})
+        assert answer.status_code == 200
+        assert len(answer.json()["results"]) == 200
+        return {(r["data"]["release"], r["imd_decile"]) for r in answer.json()["results"]}
+
+    async def stream(self) -> set[tuple[str, int]]:
+        """A slow stream, so that releases change while it runs; its lines do not name the release."""
+
+        async def body() -> AsyncIterator[bytes]:
+            for _ in range(5):
+                yield (json.dumps(RECORD).encode() + b"\n") * 100
+                await asyncio.sleep(0.1)
+
+        kind = {"Content-Type": "application/x-ndjson"}
+        answer = await self.client.post("/v1/enrich/stream", content=body(), headers=kind)
+        assert answer.status_code == 200
+        lines = [json.loads(line) for line in answer.text.splitlines()]
+        assert len(lines) == 500
+        return {("", line["imd_decile"]) for line in lines}
+
+    async def go_on(self, kind: str) -> None:
+        while not self.until:
+            self.seen[kind].append(await getattr(self, kind)())
+            await asyncio.sleep(0.02)  # leaves the processor to whoever builds
+
+
+def test_updates_and_rollbacks_under_load_fail_no_request_and_never_mix(tmp_path: Path) -> None:
+    """Two workers, callers of each kind, and an operator who updates, goes back, is refused, and insists."""
+    for month, moved in (("may", False), ("august", True)):
+        quarter(tmp_path / month, moved=moved)
+
+    def data(command: str, *arguments: str) -> int:
+        return imdlens("data", command, *arguments, "--out", "data", cwd=tmp_path).returncode
+
+    def update(*arguments: str) -> int:
+        return data("update", "august", "--allow-part", *arguments)
+
+    assert data("build", "may", "--allow-part") == 0
     folder = tmp_path / "data"
-    first = publish(folder, write).release
-    second = publish(folder, lambda made: write(made, starter=False)).release
-    batch = {"records": [{"postcode": "NG1 1AA"}] * 200}
-
-    async def ask(client: httpx.AsyncClient, until: list[bool], seen: list[set[str]]) -> None:
-        while not until:
-            answer = await client.post("/v1/enrich/batch", json=batch)
-            assert answer.status_code == 200
-            results = answer.json()["results"]
-            assert all(r["imd_decile"] == 3 for r in results)
-            seen.append({r["data"]["release"] for r in results})
-
-    async def run(url: str) -> list[set[str]]:
-        until: list[bool] = []
-        seen: list[set[str]] = []
-        async with httpx.AsyncClient(base_url=url, timeout=30, headers=key) as client:
-            asking = [asyncio.create_task(ask(client, until, seen)) for _ in range(4)]
-            for _ in range(6):
-                await asyncio.sleep(0.4)
-                rollback(folder)
-            until.append(True)
-            await asyncio.gather(*asking)
-        return seen
-
+    first = current_index(folder).parent.name
     environment = {"IMDLENS_DATA_DIR": str(folder), "IMDLENS_DATA_POLL_SECONDS": "0.1"}
     key = bearer(key_in(tmp_path, **environment))
+
+    async def run(url: str) -> Asking:
+        async with httpx.AsyncClient(base_url=url, timeout=30, headers=key) as client:
+            asking = Asking(client)
+            tasks = [asyncio.create_task(asking.go_on(kind)) for kind in ("single", "batch", "batch", "stream")]
+            steps: list[tuple[int, Callable[[], int]]] = [
+                (0, update),
+                (0, partial(data, "rollback")),
+                (3, update),  # the gate does not bring back by itself what was gone back from
+                (0, partial(update, "--accept", "gone-back")),
+                (0, partial(data, "rollback")),
+            ]
+            for code, step in steps:
+                assert await asyncio.to_thread(step) == code
+                await asyncio.sleep(0.3)
+            asking.until = True
+            await asyncio.gather(*tasks)
+        return asking
+
     with serving(tmp_path, "--workers", "2", **environment) as (url, _):
-        seen = asyncio.run(run(url))
-    assert len(seen) > 20
-    assert all(len(releases) == 1 for releases in seen)
-    assert {next(iter(releases)) for releases in seen} == {first, second}
+        asking = asyncio.run(run(url))
+    second = next(release for release in held(folder) if release != first)
+    whole = [{(first, 3)}, {(second, 7)}]
+    for kind in ("single", "batch"):
+        assert len(asking.seen[kind]) > 20
+        assert all(answer in whole for answer in asking.seen[kind])
+        assert all(each in asking.seen[kind] for each in whole)
+    assert len(asking.seen["stream"]) > 5
+    assert all(answer in [{("", 3)}, {("", 7)}] for answer in asking.seen["stream"])
 
 
 @pytest.fixture
