@@ -51,7 +51,7 @@ _ELSEWHERE: Final = {
     "report": "app.cli_report",
     "keys": "app.cli_access",
     "counts": "app.cli_counts",
-    "db": "app.cli_counts",
+    "db": "app.cli_database",
     "catchment": "app.cli_local",
     "practice": "app.cli_local",
     "targets": "app.cli_local",
@@ -107,7 +107,7 @@ def _add_commands() -> None:
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
-    from app import cli_access, cli_counts, cli_files, cli_local, cli_report, cli_serve, cli_transition
+    from app import cli_access, cli_counts, cli_database, cli_files, cli_local, cli_report, cli_serve, cli_transition
     from app.access.access_file import AccessFileError
     from app.database import DatabaseError
     from app.tracing import TracingError
@@ -116,6 +116,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
         AccessFileError,
         *cli_access.FORESEEN,
         *cli_counts.FORESEEN,
+        *cli_database.FORESEEN,
         *cli_files.FORESEEN,
         *cli_local.FORESEEN,
         *cli_report.FORESEEN,

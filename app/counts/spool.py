@@ -143,6 +143,22 @@ class Spool:
             self._keeper.close()
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """No worker of this host while this lasts: one that starts meanwhile waits. SpoolError where there is one."""
+    if not folder.is_dir():  # no worker ever began here
+        yield
+        return
+    try:
+        here = (folder / "workers.lock").open("w")
+    except OSError as error:
+        raise SpoolError(f"{folder}: {error.strerror}") from None
+    with here:
+        if not _locked(here):
+            raise SpoolError("A worker is running.")
+        yield
+
+
 def _locked(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
