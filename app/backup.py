@@ -186,15 +186,18 @@ def revived(store: Path, copy_of_keys: Path) -> list[StoredKey]:
 
 def pg_dump_command(url: str, out: Path) -> str:
     """What makes a backup of a store in PostgreSQL. No password is in it."""
-    return f"umask 077; pg_dump --format=custom --file={shlex.quote(str(out))} {_where(url)}"
+    return f"umask 077; pg_dump --format=custom --file={shlex.quote(str(out))} {postgres_options(url)}"
 
 
 def pg_restore_command(url: str, file: Path) -> str:
     """What restores such a backup into an empty database. No password is in it."""
-    return f"pg_restore --exit-on-error --single-transaction --no-owner {_where(url)} {shlex.quote(str(file))}"
+    return (
+        f"pg_restore --exit-on-error --single-transaction --no-owner {postgres_options(url)} {shlex.quote(str(file))}"
+    )
 
 
-def _where(url: str) -> str:
+def postgres_options(url: str) -> str:
+    """Which database it is, as PostgreSQL's own programs are told. No password is in it."""
     parsed = make_url(url)
     # Of what libpq takes only these: the rest may hold a password, which PGPASSWORD or ~/.pgpass is for.
     host = parsed.host or parsed.query.get("host")

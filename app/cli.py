@@ -52,6 +52,7 @@ _ELSEWHERE: Final = {
     "keys": "app.cli_access",
     "counts": "app.cli_counts",
     "db": "app.cli_database",
+    "doctor": "app.cli_doctor",
     "catchment": "app.cli_local",
     "practice": "app.cli_local",
     "targets": "app.cli_local",
