@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from app import backup as copies
-from app.counting import database_url, engine_of
-from app.database import embedded_file, open_engine, upgrade
+from app import retention
+from app.counting import database_url, engine_of, open_store
+from app.database import check_schema, embedded_file, open_engine, open_to_look, upgrade
 from app.settings import Settings, read_settings
 
 FORESEEN: Final = (copies.BackupError,)
@@ -78,6 +79,24 @@ def restore_database(
             f" If it was revoked:[/] imdlens keys revoke {key.id}"
         )
     err.print("Keys made since the backup are unknown now, and those revoked since are good: imdlens keys list")
+
+
+@db.command()
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much there is. Changes nothing.")] = False,
+    ended_keys: Annotated[
+        int | None, typer.Option(min=retention.LEAST_DAYS, help="Also keys that ended so many days ago.")
+    ] = None,
+) -> None:
+    """Remove what is kept for a time that is over. A running service does the daily part of it by itself."""
+    settings = read_settings()
+    engine = open_to_look(_address(settings)) if dry_run else open_store(settings, patient=True)
+    check_schema(engine)
+    for kind in retention.old(engine, ended_keys=ended_keys):
+        found = retention.count(engine, kind) if dry_run else retention.remove(engine, kind)
+        out.print(f"{found:>9,} {kind.what}")
+    out.print("Nothing was removed." if dry_run else "They are removed. Backups hold them until they are removed too.")
+    engine.dispose()
 
 
 def _address(settings: Settings) -> str:
