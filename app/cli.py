@@ -40,7 +40,8 @@ _ELSEWHERE: Final = {
     "report": "app.cli_report",
     "keys": "app.cli_access",
     "counts": "app.cli_counts",
-    "db": "app.cli_counts",
+    "db": "app.cli_database",
+    "doctor": "app.cli_doctor",
     "catchment": "app.cli_local",
     "practice": "app.cli_local",
     "targets": "app.cli_local",
@@ -94,7 +95,7 @@ def _add_commands() -> None:
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
-    from app import cli_access, cli_counts, cli_files, cli_local, cli_report, cli_serve, cli_transition
+    from app import cli_access, cli_counts, cli_database, cli_files, cli_local, cli_report, cli_serve, cli_transition
     from app.access.access_file import AccessFileError
     from app.database import DatabaseError
     from app.tracing import TracingError
@@ -103,6 +104,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
         AccessFileError,
         *cli_access.FORESEEN,
         *cli_counts.FORESEEN,
+        *cli_database.FORESEEN,
         *cli_files.FORESEEN,
         *cli_local.FORESEEN,
         *cli_report.FORESEEN,

@@ -1,4 +1,4 @@
-"""`imdlens counts` and `imdlens db`: what the holder of the database does with counts."""
+"""`imdlens counts`: what the holder of the database does with counts."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ from rich.table import Table
 from sqlalchemy import delete, insert, select
 
 from app.cli_access import who
-from app.counting import engine_of, open_store, publisher
+from app.counting import open_store, publisher
 from app.counts import exact, feedback, periods
 from app.counts.loads import LoadError, loads, remove_load
 from app.counts.parts import PublishedPages
@@ -27,7 +27,7 @@ from app.counts.tables import QUINTILES, TABLES, own_rows
 from app.counts.vocabulary import vocabulary
 from app.counts.waiting import Snapshot, Waiting, WaitingListError, read_waiting, replace_waiting_list
 from app.current import open_current, read_rules
-from app.database import upgrade, writing
+from app.database import writing
 from app.demo import StoreInUseError, fill, own_files
 from app.enrichment import Rules
 from app.inequality.measures import ESP2013
@@ -44,7 +44,6 @@ FORESEEN: Final = (SealError, WaitingListError, LoadError, StoreInUseError, Inpu
 counts = typer.Typer(
     help="The aggregate counts: look, seal, export. For whoever holds the database.", no_args_is_help=True
 )
-db = typer.Typer(help="The database of counts.", no_args_is_help=True)
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -56,21 +55,6 @@ def _month(text: str) -> str:
     if not periods.is_month(text):
         raise InputError("A month is written YYYY-MM.")
     return text
-
-
-# --------------------------------------------------------------------------------------------- db
-
-
-@db.command("upgrade")
-def upgrade_database() -> None:
-    """Make the tables of counts, or bring them to this version. Safe to run again."""
-    upgrade(engine_of(read_settings(), patient=True))
-    out.print("The database has the tables that this version needs.")
-
-
-@db.callback()
-def _db() -> None:
-    """A group, though it has one command yet."""
 
 
 # ------------------------------------------------------------------------------------------- show

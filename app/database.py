@@ -1,12 +1,13 @@
 """The database of counts: its engine, its metadata, and whether its schema is the one this version needs."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, MetaData, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 _SECONDS_TO_CONNECT: Final = 3
@@ -67,6 +68,31 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
         max_overflow=4,
         pool_timeout=5,
     )
+
+
+def embedded_file(url: str) -> Path | None:
+    """The file of an embedded database; None where the address is of another kind, or of none."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return None
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
+def open_to_look(url: str) -> Engine:
+    """An engine that cannot change anything: the database refuses it. A file that is not there is not made."""
+    if file := embedded_file(url):
+        return create_engine("sqlite://", creator=lambda: connect_to_look(file), poolclass=NullPool)
+    engine = open_engine(url)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("SET TRANSACTION READ ONLY"))
+    return engine
+
+
+def connect_to_look(file: Path) -> sqlite3.Connection:
+    """A connection to a SQLite file that reads it and leaves nothing beside it. sqlite3.OperationalError."""
+    # Nobody has a file open that has no log beside it, and whoever looked at it as usual would leave one there.
+    how = "mode=ro" if Path(f"{file}-wal").exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True, timeout=5, check_same_thread=False)
 
 
 @contextmanager
@@ -147,18 +173,27 @@ def _one_at_a_time(connection: Connection) -> None:
 
 def check_schema(engine: Engine) -> None:
     """DatabaseError unless the schema is exactly the one that this version was written for."""
+    state = schema_of(engine)
+    if state != "current":
+        raise DatabaseError(
+            "The database was made by a newer version of IMD Lens."
+            if state == "newer"
+            else "The database has no tables of IMD Lens yet, or older ones: run `imdlens db upgrade`."
+        )
+
+
+def schema_of(engine: Engine) -> Literal["none", "older", "current", "newer"]:
+    """How the schema stands to the one that this version was written for."""
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
     with engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
-    newest = ScriptDirectory(str(migrations())).get_current_head()
-    if found != newest:
-        raise DatabaseError(
-            "The database has no tables of IMD Lens yet, or older ones: run `imdlens db upgrade`."
-            if found is None or found in _known_revisions()
-            else "The database was made by a newer version of IMD Lens."
-        )
+    if found is None:
+        return "none"
+    if found == ScriptDirectory(str(migrations())).get_current_head():
+        return "current"
+    return "older" if found in _known_revisions() else "newer"
 
 
 def _known_revisions() -> set[str]:

@@ -1,9 +1,9 @@
 """How a worker is: its index, its keys, its database, its spool, its rules and its audit file."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol
 
 from starlette.datastructures import State
 
@@ -135,6 +135,14 @@ class Health:
             yield Check("imdlens:tokens", "warn" if said else "pass", output=said)
 
 
-def worst(checks: list[Check]) -> Status:
+class HasStatus(Protocol):
+    """Anything that passes, warns or fails."""
+
+    @property
+    def status(self) -> Status:
+        """How it is."""
+
+
+def worst(checks: Iterable[HasStatus]) -> Status:
     """The status of the whole: that of the worst of its parts."""
     return max((check.status for check in checks), key=_WORSE.index)

@@ -59,6 +59,11 @@ class Postgres:
         """Remove a database, whoever is still connected."""
         self._run(f"DROP DATABASE IF EXISTS {make_url(url).database} WITH (FORCE)")
 
+    def client(self, command: str) -> None:
+        """Run a command of a guide in a shell that finds the server's own programs, such as `pg_dump`."""
+        path = f"{self._server.bin_path}{os.pathsep}{os.environ['PATH']}"
+        subprocess.run(["sh", "-ec", command], env={**os.environ, "PATH": path}, check=True, timeout=120)
+
     def take_away(self) -> None:
         """Stop at once, as a crash would: what was not committed is lost, and clients are cut off."""
         assert self._control("-m", "immediate", "stop") == 0

@@ -13,12 +13,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 from uuid import uuid4
 
 from app.counts.cells import Cell
 from app.counts.store import Batch, Event
-from app.database import make_private
+from app.database import connect_to_look, make_private
 
 _FILE: Final = "spool.sqlite"
 
@@ -141,6 +141,43 @@ class Spool:
         self._here.close()
         if hasattr(self, "_keeper"):
             self._keeper.close()
+
+
+class Waits(NamedTuple):
+    """What is on a host's disk: batches that wait, batches set aside, and when the oldest was put there."""
+
+    waiting: int
+    aside: int
+    oldest: int | None
+
+
+def look(folder: Path) -> Waits | None:
+    """What waits, without being a worker and without leaving anything; None where there is no spool yet. SpoolError."""
+    file = folder / _FILE
+    if not file.exists():
+        return None
+    try:
+        with closing(connect_to_look(file)) as db:
+            ask = "SELECT coalesce(sum(NOT aside), 0), coalesce(sum(aside), 0), min(at) FROM entry"
+            return Waits(*db.execute(ask).fetchone())
+    except sqlite3.Error as error:
+        raise SpoolError(type(error).__name__) from None
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """No worker of this host while this lasts: one that starts meanwhile waits. SpoolError where there is one."""
+    if not folder.is_dir():  # no worker ever began here
+        yield
+        return
+    try:
+        here = (folder / "workers.lock").open("w")
+    except OSError as error:
+        raise SpoolError(f"{folder}: {error.strerror}") from None
+    with here:
+        if not _locked(here):
+            raise SpoolError("A worker is running.")
+        yield
 
 
 def _locked(file: IO[str]) -> bool:

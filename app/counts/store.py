@@ -212,12 +212,7 @@ class CountStore:
 
         A little at a time: contacts are waiting to be counted meanwhile.
         """
-        with self._engine.connect() as connection:
-            oldest = connection.exec_driver_sql(
-                "SELECT min(CASE WHEN oldest < seen_at THEN oldest ELSE seen_at END) FROM host"
-                " WHERE NOT stopped OR spooled > 0"
-            ).scalar()
-        before = min(int(time.time()), oldest or int(time.time())) // 86_400 - _KEPT_DAYS
+        before = first_day_kept(self._engine)
         for table, key in (("event_key", "hash"), ("batch", "id")):
             some = f"SELECT {key} FROM {table} WHERE day < {before:d} LIMIT {_FORGOTTEN_AT_ONCE:d}"  # noqa: S608
             removed = _FORGOTTEN_AT_ONCE
@@ -231,6 +226,16 @@ class CountStore:
         """Give the connections back."""
         self._engine.dispose()
         self._turn.close()
+
+
+def first_day_kept(engine: Engine) -> int:
+    """The day since 1970 from which keys and batch ids must stay: a week ago, or as old as what a host still holds."""
+    with engine.connect() as connection:
+        oldest = connection.exec_driver_sql(
+            "SELECT min(CASE WHEN oldest < seen_at THEN oldest ELSE seen_at END) FROM host"
+            " WHERE NOT stopped OR spooled > 0"
+        ).scalar()
+    return min(int(time.time()), oldest or int(time.time())) // 86_400 - _KEPT_DAYS
 
 
 def database_time(connection: Connection) -> int:
