@@ -88,8 +88,8 @@ def _child(name: str, options: argparse.Namespace) -> None:
     except ImportError:
         sys.exit("Fuzzing needs atheris: pip install -e '.[fuzz]'.")
     with atheris.instrument_imports(include=["app"]):
-        from fuzz.seeds import SEEDS, words
         from fuzz.files import without_threads
+        from fuzz.seeds import SEEDS, words
         from fuzz.targets import TARGETS
 
     without_threads()

@@ -17,6 +17,7 @@ from app.lookup.deprivation import DOMAINS
 from app.lookup.index import Index
 from app.lookup.layout import IndexFileError
 from fuzz import around
+from fuzz.readers import check_sentence
 
 PIECES = (64, 257, 4096)  # of a file: the answer must not depend on them
 
@@ -115,7 +116,7 @@ def _answered(read: Any, plan: Plan) -> None:
         table = read()
         tables.enrich_tables(table.batches, table.schema, tables.NdjsonWriter(io.BytesIO()), plan)
     except FileProblemError as error:
-        assert str(error).endswith(".")
+        check_sentence(error)
 
 
 def parquet(data: bytes) -> None:
@@ -163,7 +164,7 @@ def index(data: bytes) -> None:
     try:
         opened = Index(path)
     except IndexFileError as error:
-        assert "\n" not in str(error)
+        check_sentence(error)
         return
     for text in ("E3 3AA", "AL5 2DA", "AL52DA", "NG1 1AA", "ZZ99 3VZ"):
         found = opened.one(text)

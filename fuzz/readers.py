@@ -124,9 +124,7 @@ def enrichment(data: bytes) -> None:
         return
     answer = enrich(question_of(record), around.index(), around.rules())
     for may_see_groups in (False, True):
-        written = render(
-            answer, NO_CONTACT, around.index().release, around.rules(), may_see_groups=may_see_groups
-        )
+        written = render(answer, NO_CONTACT, around.index().release, around.rules(), may_see_groups=may_see_groups)
         assert isinstance(json.loads(written), dict)
 
 
@@ -197,7 +195,12 @@ def rule_files(data: bytes) -> None:
     try:
         load(RuleFolder(instead={name: path}))
     except RuleFileError as error:
-        assert str(error).endswith(".")
+        check_sentence(error)
+
+
+def check_sentence(error: Exception) -> None:
+    """A refusal is a sentence, with an end."""
+    assert str(error).endswith(".")
 
 
 def _mapping() -> ModuleType:
@@ -278,4 +281,3 @@ def slow(data: bytes) -> None:
     if data == b"slow":
         time.sleep(60)
     assert data != b"crash", "found"
-

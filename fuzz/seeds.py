@@ -71,19 +71,20 @@ def _postcodes() -> list[bytes]:
 
 def _delimited() -> list[bytes]:
     texts = [
-        b"id,postcode,note\r\n007,NG1 1AA,\"a, b\"\r\n8,ng11aa,\"x\"\"y\"\r\n",
+        b'id,postcode,note\r\n007,NG1 1AA,"a, b"\r\n8,ng11aa,"x""y"\r\n',
         b"postcode\nNG1 1AA\n\nDT1 1AA",
         b"sep=;\nid;postcode\n1;NG1 1AA\n",
         b"\xef\xbb\xbfpostcode|n\nNG1 1AA|1\n",
         "id\tpostcode\n1\tNG1 1AA\n".encode("utf-16"),
-        b"a,postcode\n1\n1,2,3\n\"open,NG1 1AA\n",
+        b'a,postcode\n1\n1,2,3\n"open,NG1 1AA\n',
         b"postcode,n\nNG1 1AA,\xe9\n",
     ]
     return [bytes([options]) + text for text in texts for options in (0, 8, 16, 39)]
 
 
 def _ndjson() -> list[bytes]:
-    text = b'{"postcode": "NG1 1AA", "n": 1.50}\n{"postcode": null, "x": {"postcode": "q"}}\n\n{"\\u0070ostcode": "DT1 1AA"}'
+    text = b'{"postcode": "NG1 1AA", "n": 1.50}\n{"postcode": null, "x": {"postcode": "q"}}\n\n'
+    text += b'{"\\u0070ostcode": "DT1 1AA"}'
     return [bytes([options]) + text for options in (0, 8, 16)]
 
 
@@ -91,7 +92,11 @@ def _parquet() -> list[bytes]:
     made = []
     columns = {"postcode": ["NG1 1AA", None, "dt11aa"], "n": [1, 2, 3], "x": [1.5, None, 0.0]}
     table = pa.table(columns)
-    for options in ({}, {"compression": "none", "use_dictionary": False}, {"compression": "zstd", "data_page_version": "2.0"}):
+    for options in (
+        {},
+        {"compression": "none", "use_dictionary": False},
+        {"compression": "zstd", "data_page_version": "2.0"},
+    ):
         file = io.BytesIO()
         pq.write_table(table, file, **options)
         made.append(file.getvalue())
@@ -115,7 +120,6 @@ def _rule_files() -> list[bytes]:
 def _cards() -> list[bytes]:
     from app.card import pack
     from app.pages import token
-    from fuzz.readers import SECRETS
 
     made = []
     for text in ("NG1 1AA", "ZZ99 3VZ", "DT1 1AA", "no"):
@@ -129,7 +133,10 @@ def _cards() -> list[bytes]:
 def tokens() -> tuple[bytes, ...]:
     """Tokens that `around.tokens` believes."""
     made = [signers.IDP_KEYS[name].token(signers.access_claims()) for name in signers.ALL]
-    made += [signers.ENGINE_KEY.token(signers.client_claims()), signers.EPR_KEY.token(signers.hook_claims(), jku=signers.JKU)]
+    made += [
+        signers.ENGINE_KEY.token(signers.client_claims()),
+        signers.EPR_KEY.token(signers.hook_claims(), jku=signers.JKU),
+    ]
     return tuple(text.encode() for text in made)
 
 
@@ -178,4 +185,3 @@ def words(name: str) -> list[bytes]:
 
 def _pieces(seed: bytes) -> list[bytes]:
     return seed.replace(b"=", b'"').replace(b"|", b'"').replace(b",", b'"').replace(b"\n", b'"').split(b'"')
-
