@@ -25,7 +25,7 @@ import httpx
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.reference.build import BuildOptions, build
+from app.reference.build import BuildOptions, BuildReport, build
 from app.reference.manifest import manifest, packaged_data
 from app.reference.releases import publish, rollback
 from benchmarks import faults, national, report
@@ -118,7 +118,7 @@ def move_postgres(around: Around) -> None:
     assert around.postgres
     around.postgres.take_away()
     time.sleep(around.seconds)
-    around.postgres.bring_back(_OTHER)
+    around.postgres.bring_back(faults.OTHER)
 
 
 def freeze_postgres(around: Around) -> None:
@@ -193,7 +193,6 @@ class Kind:
         return ""
 
 
-_ONE, _OTHER = "127.213.0.1", "127.213.0.2"
 FAULTS: Final[dict[str, Kind]] = {
     "workers": Kind(kill_workers, "one of two workers is killed every five seconds"),
     "service": Kind(kill_service, "the whole service is killed and started again"),
@@ -303,9 +302,7 @@ def _prepared(
     kind: Kind, seconds: float, folder: Path, postgres: Postgres | None, stack: ExitStack
 ) -> tuple[Around, dict[str, str], str]:
     """The service and what is around it, the variables it starts with, and the store as it is looked at from here."""
-    for starter in (True, False):
-        options = BuildOptions(allow_part=True, starter=starter)
-        publish(folder / "data", lambda made, o=options: build([packaged_data() / "starter"], made, manifest(), o))  # type: ignore[misc]
+    starter_data(folder)
     counts = folder / "disk" / "counts"
     disk = stack.enter_context(faults.small_disk(folder / "disk", 16)) if kind.needs == "disk" else None
     counts.parent.mkdir(exist_ok=True)
@@ -322,8 +319,10 @@ def _prepared(
         assert postgres
         store = postgres.new_database()
         stack.callback(postgres.drop, store)
-        listens = {"tcp": network.database if network else "", "moved": _ONE}.get(kind.database, "")
+        listens = {"tcp": network.database if network else "", "moved": faults.ONE}.get(kind.database, "")
         stack.callback(_only_by_socket, postgres)
+        for net in ("127.0.0.0/8", "10.0.0.0/8"):
+            postgres.admit(net)
         postgres.take_away()
         postgres.bring_back(listens)
         environment |= {
@@ -341,6 +340,18 @@ def _prepared(
     return Around(folder, seconds, service, postgres, clock, network, disk), environment, store
 
 
+def starter_data(folder: Path) -> Path:
+    """A data folder with two releases of the starter data, to be swapped."""
+    for starter in (True, False):
+        options = BuildOptions(allow_part=True, starter=starter)
+
+        def write(made: Path, options: BuildOptions = options) -> BuildReport:
+            return build([packaged_data() / "starter"], made, manifest(), options)
+
+        publish(folder / "data", write)
+    return folder / "data"
+
+
 def _only_by_socket(postgres: Postgres) -> None:
     postgres.take_away()
     postgres.bring_back()
@@ -350,7 +361,7 @@ def _address(store: str, kind: Kind, listens: str) -> str:
     """The database's address as the service is told it."""
     url = make_url(store)
     if kind.database == "moved":
-        return f"postgresql://{url.username}@/{url.database}?host={_ONE}:5432&host={_OTHER}:5432"
+        return f"postgresql://{url.username}@/{url.database}?host={faults.ONE}:5432&host={faults.OTHER}:5432"
     return f"postgresql://{url.username}@{listens}:5432/{url.database}" if listens else store
 
 
@@ -382,8 +393,6 @@ def server(names: list[str]) -> Iterator[Postgres | None]:
     with tempfile.TemporaryDirectory(prefix="imdlens-pg-") as folder:
         Path(folder).chmod(0o755)
         with running_postgres(Path(folder) / "data") as postgres:
-            for network in ("127.0.0.0/8", "10.213.8.0/24"):
-                postgres.admit(network)
             yield postgres
 
 

@@ -17,7 +17,11 @@ import psutil
 from tests.databases import Postgres
 
 _PRELOADED: Final = "faketime/libfaketimeMT.so.1"
-_TO_CLIENTS, _TO_DATABASE = "10.213.7", "10.213.8"
+# Addresses that no other process of ours has at the same time.
+_OURS: Final = f"{100 + os.getpid() % 100}.{os.getpid() // 100 % 100 * 2}"
+_TO_CLIENTS, _TO_DATABASE = f"10.{_OURS}", f"10.{100 + os.getpid() % 100}.{os.getpid() // 100 % 100 * 2 + 1}"
+ONE, OTHER = f"127.{_OURS}.1", f"127.{_OURS}.2"
+"""Two addresses of this machine for a database that moves."""
 
 
 def _run(*command: str) -> None:

@@ -31,7 +31,7 @@ TARGETS: dict[str, Told] = {
     "ndjson": Told(files.ndjson, 1024),
     "index": Told(files.index, 8192),
     "parquet": Told(files.parquet, 4096),
-    "workbook": Told(files.workbook, 6144),
+    "workbook": Told(files.workbook, 20_000),
     "rule_files": Told(readers.rule_files, 20_000),
     "slow": Told(readers.slow, 16),
 }
