@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from sqlalchemy import Engine, create_engine, make_url
 
 from app.database import open_engine, upgrade
@@ -68,13 +69,23 @@ class Postgres:
         """Stop at once, as a crash would: what was not committed is lost, and clients are cut off."""
         assert self._control("-m", "immediate", "stop") == 0
 
-    def bring_back(self) -> None:
-        """Start again, at the same address, if it is away."""
+    def bring_back(self, address: str = "") -> None:
+        """Start again, at the same address, if it is away. With another it listens there too, on TCP."""
         if self._runs():
             return
         socket_folder = make_url(self._server.get_uri()).query["host"]
-        options = f'-h "" -k {socket_folder}'
+        options = f'-h "{address}" -k {socket_folder}'
         assert self._control("-o", options, "-l", str(self._server.log), "start") == 0
+
+    def admit(self, network: str) -> None:
+        """Let anybody of a network in, from the next start on."""
+        with (self._server.pgdata / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {network} trust\n")
+
+    def processes(self) -> list[psutil.Process]:
+        """The server and its children, to be frozen and thawed."""
+        pid = int((self._server.pgdata / "postmaster.pid").read_text("utf-8").split()[0])
+        return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
 
     def _runs(self) -> bool:
         return self._control("status") == 0

@@ -1,7 +1,7 @@
 """A built index, opened by mmap: one postcode, or a whole column of them, to its area and deciles."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +30,20 @@ FEW: Final = -1
 _SHARES: Final[tuple[int | None, ...]] = tuple(
     {layout.SHARE_FEW: FEW, layout.SHARE_UNKNOWN: None}.get(stored, stored) for stored in range(256)
 )
+# How each section is held. Another type could hold what no lookup expects: a negative profile, a fraction of a decile.
+_HELD_AS: Final = {
+    "slots": np.uint32,
+    "sectors": np.int32,
+    "profile": np.uint16,
+    "profiles": np.uint8,
+    "decile": np.uint8,
+    "rank": np.uint16,
+    "domain": np.uint8,
+    "share": np.uint8,
+    "rural": np.uint8,
+    **dict.fromkeys(("lsoa21", "lsoa11", "lad", "icb"), "S9"),
+}
+_HIGHEST: Final = 10  # decile
 _RURAL: Final = {layout.RURAL_UNKNOWN: None, layout.URBAN: False, layout.RURAL: True}
 
 
@@ -123,6 +137,12 @@ class FoundColumn:
         return self.slot & np.uint32(layout.AREA)
 
 
+def _check_types(sections: Mapping[str, npt.NDArray[Any]]) -> None:
+    """ValueError where a section is held as another type than lookups read."""
+    if any(name in _HELD_AS and array.dtype != _HELD_AS[name] for name, array in sections.items()):
+        raise ValueError("a section is held otherwise")
+
+
 class Index:
     """One release of the data. Safe to share between threads; nothing in it ever changes."""
 
@@ -142,6 +162,7 @@ class Index:
                 count=header["counts"]["postcodes"],
                 areas=header["counts"]["areas"],
             )
+            _check_types(section)
             self._profile: npt.NDArray[np.uint16] = section["profile"]
             self._profiles = [self._profile_of(row) for row in section["profiles"].tolist()]
             self._slots: npt.NDArray[np.uint32] = section["slots"]
@@ -155,7 +176,7 @@ class Index:
             self._share: npt.NDArray[np.uint8] = section.get("share", np.zeros((areas, 0), np.uint8))
             self._rural: npt.NDArray[np.uint8] = section.get("rural", np.zeros(areas, np.uint8))
             sectors: npt.NDArray[np.int32] = section["sectors"]
-            self._check(sectors)
+            self._check(sectors, section["profiles"])
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise layout.IndexFileError(f"{path} lacks something that an index must have.") from error
         self.size = file.size
@@ -178,8 +199,8 @@ class Index:
         self._share_view = self._share.reshape(-1).data
         self._rural_view = self._rural.data
 
-    def _check(self, sectors: npt.NDArray[np.int32]) -> None:
-        """ValueError where sections do not fit each other, so that no lookup can go beyond one."""
+    def _check(self, sectors: npt.NDArray[np.int32], profiles: npt.NDArray[np.uint8]) -> None:
+        """ValueError where sections do not fit each other, so that no lookup can go beyond one or find two answers."""
         areas, editions = self.release.areas + 1, len(self.editions)
         fits = (
             self._slots.shape == ((len(sectors) + 1) * postcode.UNITS,)
@@ -190,10 +211,15 @@ class Index:
             and int(self._profile.max(initial=0)) < len(self._profiles)
             and self._decile.shape == self._rank.shape == (editions, areas)
             and self._domain.shape == (editions, areas, 7)
-            and all(codes.shape == (areas,) and codes.dtype == "S9" for codes in self._codes.values())
+            and int(self._decile.max(initial=0)) <= _HIGHEST
+            and int(self._domain.max(initial=0)) <= _HIGHEST
+            # The same deciles stand twice: by area for columns, by profile for one at a time.
+            and bool((profiles[self._profile, 1:] == self._decile.T).all())
+            and all(codes.shape == (areas,) for codes in self._codes.values())
+            and all(int(codes.view(np.uint8).max(initial=0)) < 128 for codes in self._codes.values())
+            and all(isinstance(e.id, str) and e.nation in NATIONS for e in self.editions)
             and all(isinstance(name, str) for name in self.measures)
             and self._share.shape == (areas, len(self.measures))
-            and self._share.dtype == self._rural.dtype == np.uint8
             and bool(((self._share <= layout.SHARE_MOST) | (self._share >= layout.SHARE_FEW)).all())
             and self._rural.shape == (areas,)
             and int(self._rural.max(initial=0)) in _RURAL

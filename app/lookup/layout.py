@@ -109,7 +109,8 @@ def read_index(path: Path) -> IndexFile:
             )
             for name, s in header.pop("sections").items()
         }
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    # A recursion: a header of brackets within brackets.
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise IndexFileError(f"{path} is not a well-formed index.") from error
     return IndexFile(header, sections, digest.hex(), size)
 

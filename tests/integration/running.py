@@ -1,16 +1,20 @@
 """The service as its users meet it: a process of its own behind a real socket."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import httpx
+import psutil
+
+from tests.databases import eventually
 
 
 def imdlens(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -81,3 +85,73 @@ def serving(
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it ended meanwhile
+        return ""
+
+
+class Service:
+    """`imdlens serve`, that can be killed and started again at the same address.
+
+    `before` is a command that runs it, as `ip netns exec NAME` does.
+    """
+
+    def __init__(
+        self, folder: Path, workers: int = 1, *, host: str = "127.0.0.1", before: Sequence[str] = (), **environment: str
+    ) -> None:
+        self.port, self._workers = free_port(), workers
+        self.url = f"http://{host}:{self.port}"
+        self._folder, self._environment, self._host, self._before = folder, environment, host, before
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._folder.mkdir(exist_ok=True)
+        served = [sys.executable, "-m", "app.cli", "serve", "--host", self._host]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._before, *served, "--workers", str(self._workers), "--port", str(self.port)],
+                env={**os.environ, **self._environment},
+                stdout=log,
+                stderr=log,
+            )
+        eventually(self._ready, 60)
+
+    def _ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def _processes(self) -> list[psutil.Process]:
+        assert self._process
+        children = psutil.Process(self._process.pid).children()
+        return [child for child in children if "spawn_main" in _command(child)]
+
+    def kill_worker(self, chance: random.Random) -> None:
+        """One worker dies; the service itself starts another."""
+        if workers := self._processes():
+            chance.choice(workers).kill()
+
+    def kill(self) -> None:
+        """Everything dies."""
+        assert self._process
+        workers = psutil.Process(self._process.pid).children()
+        self._process.kill()
+        self._process.wait(30)
+        for worker in workers:
+            worker.kill()
+        psutil.wait_procs(workers, 30)
+
+    def stop(self) -> None:
+        """An orderly end."""
+        assert self._process
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(60)
+
+    def end(self) -> None:
+        if self._process and self._process.poll() is None:
+            self.kill()

@@ -6,9 +6,6 @@ Two rounds in the suite; `make chaos` does more (CHAOS_ROUNDS, and CHAOS_SEED fo
 import asyncio
 import os
 import random
-import signal
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -16,12 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from tests.databases import Postgres, eventually, opened
-from tests.integration.running import free_port
+from tests.integration.running import Service
 from tests.service import bearer, key_in
 from tests.unit.counts.events import value
 
@@ -30,70 +26,6 @@ SEED = int(os.environ.get("CHAOS_SEED", "2026"))
 CLIENTS = 16
 KEYED, UNKEYED = "100", "340"  # their specialties tell them apart in the store
 ACKNOWLEDGED = {"counted", "duplicate", "spooled"}
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:  # it ended meanwhile
-        return ""
-
-
-class Service:
-    """`imdlens serve`, that can be killed and started again at the same address."""
-
-    def __init__(self, folder: Path, workers: int = 1, **environment: str) -> None:
-        self.port, self._workers = free_port(), workers
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._folder, self._environment = folder, environment
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._folder.mkdir(exist_ok=True)
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "serve", "--workers", str(self._workers), "--port", str(self.port)],
-                env={**os.environ, **self._environment},
-                stdout=log,
-                stderr=log,
-            )
-        eventually(self._ready, 60)
-
-    def _ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    def _processes(self) -> list[psutil.Process]:
-        assert self._process
-        children = psutil.Process(self._process.pid).children()
-        return [child for child in children if "spawn_main" in _command(child)]
-
-    def kill_worker(self, chance: random.Random) -> None:
-        """One worker dies; the service itself starts another."""
-        if workers := self._processes():
-            chance.choice(workers).kill()
-
-    def kill(self) -> None:
-        """Everything dies."""
-        assert self._process
-        workers = psutil.Process(self._process.pid).children()
-        self._process.kill()
-        self._process.wait(30)
-        for worker in workers:
-            worker.kill()
-        psutil.wait_procs(workers, 30)
-
-    def stop(self) -> None:
-        """An orderly end."""
-        assert self._process
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(60)
-
-    def end(self) -> None:
-        if self._process and self._process.poll() is None:
-            self.kill()
 
 
 @dataclass

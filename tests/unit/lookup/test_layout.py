@@ -1,8 +1,10 @@
 """An index file is sound or refused in one sentence."""
 
+import hashlib
 import shutil
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +26,12 @@ def refused(path: Path) -> str:
     assert sentence.endswith(".")
     assert "\n" not in sentence
     return sentence
+
+
+def parts(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """Header and sections, no longer those of the file, which may be written anew."""
+    file = read_index(path)
+    return dict(file.header), {name: np.array(values) for name, values in file.sections.items()}
 
 
 def test_a_sound_file_opens(copy: Path) -> None:
@@ -77,8 +85,7 @@ def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", ["slots", "sectors", "profile", "decile", "domain", "lsoa21", "editions", "counts"])
 def test_a_file_whose_parts_do_not_fit_is_refused(copy: Path, wrong: str) -> None:
-    file = read_index(copy)
-    header, sections = dict(file.header), {name: np.array(values) for name, values in file.sections.items()}
+    header, sections = parts(copy)
     if wrong in ("editions", "counts"):
         header[wrong] = header[wrong][:-1] if wrong == "editions" else {}
     elif wrong == "sectors":
@@ -89,3 +96,46 @@ def test_a_file_whose_parts_do_not_fit_is_refused(copy: Path, wrong: str) -> Non
         sections[wrong] = sections[wrong][:-1]
     write_index(copy, header, sections)
     assert "lacks something" in refused(copy)
+
+
+@pytest.mark.parametrize(
+    ("section", "held"),
+    [
+        ("slots", ">u4"),
+        ("profile", np.int8),
+        ("profiles", np.int8),
+        ("decile", np.int8),
+        ("domain", np.float32),
+        ("rank", np.int32),
+        ("sectors", np.float64),
+    ],
+)
+def test_a_section_that_is_held_as_another_type_is_refused(copy: Path, section: str, held: str) -> None:
+    """A negative profile would be read from the end of the list: another area's decile."""
+    header, sections = parts(copy)
+    write_index(copy, header, sections | {section: sections[section].astype(held)})
+    assert "lacks something" in refused(copy)
+
+
+@pytest.mark.parametrize(
+    ("section", "values"), [("decile", 11), ("decile", 5), ("domain", 11), ("profiles", 7), ("lad", b"\xff" * 9)]
+)
+def test_values_that_no_area_can_have_are_refused(copy: Path, section: str, values: int | bytes) -> None:
+    """No decile is above ten, none stands differently for a column and for one at a time, and a code is ASCII."""
+    header, sections = parts(copy)
+    write_index(copy, header, sections | {section: np.full_like(sections[section], values)})
+    assert "lacks something" in refused(copy)
+
+
+def test_an_edition_without_a_name_is_refused(copy: Path) -> None:
+    header, sections = parts(copy)
+    editions = [edition | {"id": ["IoD2025"]} for edition in header["editions"]]
+    write_index(copy, header | {"editions": editions}, sections)
+    assert "lacks something" in refused(copy)
+
+
+def test_a_header_without_a_bottom_is_refused(copy: Path) -> None:
+    header = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    prefix = struct.pack("<8sII", b"IMDLENS\n", FORMAT, len(header))
+    copy.write_bytes(prefix + hashlib.sha256(header).digest() + header)
+    assert "well-formed" in refused(copy)

@@ -1,0 +1,1 @@
+"""Everything that reads what strangers send, fed with what no sane stranger would: `make fuzz`."""
