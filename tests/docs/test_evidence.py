@@ -314,7 +314,7 @@ def said(name: str) -> bool:
 def commands() -> dict[str, frozenset[str]]:
     """Every command with its options: `counts seal` and `--without`."""
     app = typer.Typer()
-    for name, module in cli._ELSEWHERE.items():
+    for name, module in cli.ELSEWHERE.items():
         own = getattr(import_module(module), name)
         if isinstance(own, typer.Typer):
             app.add_typer(own, name=name)
