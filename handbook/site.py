@@ -18,6 +18,10 @@ ROOT: Final = Path(__file__).parents[1]
 MORE: Final = "More"
 BESIDE: Final = "beside"
 _LINK: Final = re.compile(r"(\]\()([^)\s#:]+)(#[^)\s]*)?(\))")
+_CELL: Final = re.compile(r"<t[dh][ >].*?</t[dh]>", re.DOTALL)
+_CODE: Final = re.compile(r"(<code>)([^<]*)")
+_SIGN: Final = re.compile(r"([_:/.-])(?=\w)")
+_NAMED_SEARCH: Final = 'class="md-search" data-md-component="search" role="dialog" aria-label="Search"'
 _LANGUAGES: Final = {".py": "python", ".toml": "toml", ".csv": "text"}
 
 
@@ -99,3 +103,17 @@ def _content(target: str) -> str:
     if target.endswith(".md"):
         return text
     return f"# {target}\n\n````{_LANGUAGES.get(Path(target).suffix, 'text')}\n{text}\n````\n"
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let long names in tables break after a sign, not within a word."""
+    return _CELL.sub(lambda cell: _CODE.sub(_breaking, cell[0]), html)
+
+
+def _breaking(code: re.Match[str]) -> str:
+    return code[1] + _SIGN.sub(r"\1<wbr>", code[2])
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Name the dialog of the search, which the theme leaves without a name."""
+    return output.replace('class="md-search" data-md-component="search" role="dialog"', _NAMED_SEARCH)
