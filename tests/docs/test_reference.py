@@ -21,7 +21,9 @@ def test_every_setting_door_and_status_is_on_its_page() -> None:
     written = {path.name: text for path, text in reference.pages()}
     assert all(f"| `IMDLENS_{name.upper()}` |" in written["settings.md"] for name in Settings.model_fields)
     assert all(f"| `{door.name}` | `{door.method} {door.path}` |" in written["doors.md"] for door in DOORS)
-    assert all(f"| {status} | `urn:imdlens:problem:{code}` |" in written["errors.md"] for status, (code, _) in TITLES.items())
+    assert all(
+        f"| {status} | `urn:imdlens:problem:{code}` |" in written["errors.md"] for status, (code, _) in TITLES.items()
+    )
 
 
 def test_every_command_that_help_lists_is_on_its_page(tmp_path) -> None:  # type: ignore[no-untyped-def]
