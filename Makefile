@@ -10,7 +10,7 @@ PORT ?= 8080
 WORKERS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-spark check format bench bench-spark overload attack guesses chaos outside browser java image clean
+.PHONY: help run demo test test-spark check format bench bench-spark overload attack guesses chaos outside docs docs-serve reference browser java image clean
 
 help:  ## List what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,15 @@ chaos: $(VENV)/.dev  ## Kill workers, services and the database under load, 20 t
 outside: $(VENV)/.run $(OUTSIDE)/.made  ## Ask a CDS Hooks client and FHIR validators that others wrote (a minute)
 	$(OUTSIDE)/bin/pytest outside -rs
 
+docs: $(VENV)/.dev  ## Build the documentation as a site in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-serve: $(VENV)/.dev  ## Show the documentation on http://127.0.0.1:8001/, built anew when a page changes
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8001
+
+reference: $(VENV)/.dev  ## Write the pages and tables of the documentation that follow from the code
+	$(BIN)/python -m handbook.reference
+
 browser: $(VENV)/.dev
 	@if [ -n "$$CHROMIUM" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
@@ -88,7 +97,7 @@ image:  ## Build the container image (needs docker, podman or buildah)
 	  exec $$tool build -t imd-lens .
 
 clean:  ## Remove what was installed and built here
-	rm -rf $(VENV) $(OUTSIDE) $(SPARK) imdlens-data imdlens-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) $(OUTSIDE) $(SPARK) imdlens-data imdlens-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist site
 
 # ---- environments: made once, made anew when what they install from changes
 

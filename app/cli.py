@@ -31,7 +31,8 @@ app.add_typer(cli_rules.signposts, name="signposts")
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
-_ELSEWHERE: Final = {
+
+ELSEWHERE: Final = {
     "data": "app.cli_data",
     "serve": "app.cli_serve",
     "demo": "app.cli_serve",
@@ -83,8 +84,8 @@ def _add_commands() -> None:
     ours = {command.callback.__name__ for command in app.registered_commands if command.callback}
     if called in {*ours, "rules", "signposts"}:
         return
-    for name in [called] if called in _ELSEWHERE else _ELSEWHERE:
-        found = getattr(import_module(_ELSEWHERE[name]), name)
+    for name in [called] if called in ELSEWHERE else ELSEWHERE:
+        found = getattr(import_module(ELSEWHERE[name]), name)
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=name, no_args_is_help=True)
         else:

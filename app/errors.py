@@ -59,7 +59,7 @@ _ISSUES: Final[Mapping[int, str]] = {
 }
 
 # Pydantic's names for what is wrong, in words that an integration engineer meets in other APIs.
-_CODES: Final[Mapping[str, str]] = {
+CODES: Final[Mapping[str, str]] = {
     "missing": "required",
     "extra_forbidden": "unknown_field",
     "string_type": "not_text",
@@ -133,7 +133,7 @@ def field_errors(errors: Iterable[Mapping[str, Any]], root: str = "body") -> lis
         if error["type"] == "extra_forbidden":
             place = place[:-1]  # the caller chose that name: it may be anything
         field = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
-        entry = {"field": field or root, "code": _CODES.get(error["type"], "invalid")}
+        entry = {"field": field or root, "code": CODES.get(error["type"], "invalid")}
         if entry not in found:
             found.append(entry)
     return found

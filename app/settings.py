@@ -31,34 +31,47 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         DEFAULT_DATA_DIR,
-        description="Folder of the built data. The default is filled with starter data at first start; any other"
-        " must hold data already.",
+        description="Folder of the built data. The default is filled with starter data at first start; any other must"
+        " hold data already.",
     )
     core20_edition: str = Field(
         "IoD2025",
-        description="The English edition that `imd_decile` and `core20` are read from. NHS England's date for the"
-        " move from IoD2019 to IoD2025 was not found, so it is yours to set; every answer states it.",
+        description="The English edition that `imd_decile`, `domains` and `core20` are read from: `IoD2025` or"
+        " `IoD2019`. NHS England's date for the move between them was not found, so it is yours to set;"
+        " every answer states it.",
     )
-    max_body_bytes: int = Field(64 * 2**10, gt=0, description="A larger body is refused with 413: one record is small.")
-    max_batch_bytes: int = Field(8 * 2**20, gt=0, description="The same for a batch, and for a CDS Hooks request.")
+    max_body_bytes: int = Field(64 * 2**10, gt=0, description="A larger request body is refused with 413.")
+    max_batch_bytes: int = Field(
+        8 * 2**20,
+        gt=0,
+        description="The same for a batch, and for a CDS Hooks request, whose Patient may hold a photo.",
+    )
     max_batch_records: int = Field(
-        10_000, gt=0, le=10_000, description="A batch with more records is refused with 413."
+        10_000, gt=0, le=10_000, description="A batch with more records is refused with 413; at most 10,000."
     )
     max_in_flight: int = Field(
-        128, ge=1, description="So much may be in work in one worker at once; what comes beyond it is answered 503."
+        128,
+        ge=1,
+        description="So much may be in work in one worker at once: a small request is 1, a large body up to 32. What"
+        " comes beyond it is answered 503. docs/limits.md has the whole of it.",
     )
-    max_connections: int = Field(1000, ge=1, description="So many connections may be open to one worker.")
+    max_connections: int = Field(
+        1000, ge=1, description="So many connections may be open to one worker. One more is answered 503 and closed."
+    )
     client_in_flight: int = Field(
-        64, ge=1, description="So many requests of one client may be in work in one worker; one more is answered 429."
+        64, ge=1, description="So many requests of one client may be in work in one worker. One more is answered 429."
     )
     client_rows_per_minute: int = Field(
         5_000_000,
         ge=0,
-        description="So many rows of batches may one client send to one worker in a minute; more are answered 429."
-        " 0 is no limit.",
+        description="So many records may one client send to one worker in batches in a minute. More are answered 429;"
+        " `0` is no limit.",
     )
     body_seconds: float = Field(
-        30.0, gt=0, description="A body, or a stream's next piece, that is not there in this time is answered 408."
+        30.0,
+        gt=0,
+        description="A body, or the next piece of a stream, that is not there in this time is answered 408, and its"
+        " connection closed.",
     )
     head_seconds: float = Field(
         10.0, gt=0, description="A connection on which no request's head comes in this time is closed."
@@ -68,71 +81,91 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr | None = Field(
         None,
-        description="Where contacts are counted: `postgresql://…`. Without it an embedded SQLite file in"
-        " `IMDLENS_COUNTS_DIR`, which makes and upgrades itself.",
+        description="Where contacts are counted: `postgresql://…`, migrated by `imdlens db upgrade`. Without it an"
+        " embedded SQLite file in `IMDLENS_COUNTS_DIR`, which makes and upgrades itself.",
     )
     counts_dir: Path | None = Field(
         None,
-        description="Folder of the embedded database, of the spool that keeps contacts while the database is away,"
-        " and of the secret. On a volume that outlives the process. By default `counts` in the data folder.",
+        description="Folder of the embedded database, of the spool that keeps contacts while the database is away, and"
+        " of the secret. On a volume that outlives the process; one folder a host. By default `counts` in"
+        " the data folder.",
     )
     secret: SecretStr | None = Field(
         None,
         min_length=16,
-        description="Secret, shared by all hosts, for the keyed hashes that tell a retry from a new contact. Several,"
-        " separated by commas, newest first, while it is being changed. Required with PostgreSQL; the embedded"
-        " database makes its own.",
+        description="Secret, shared by all hosts, for the keyed hashes that tell a retry from a new contact, to hash"
+        " API keys, and to seal cards and sessions; at least 16 characters. Several, separated by commas,"
+        " newest first, while it is being changed: keep the old one for eight days. With several hosts list"
+        " the new one last on each of them first, and only then first. Required with PostgreSQL. The"
+        " embedded database makes its own at first use.",
     )
     count_deadline_ms: int = Field(
-        250, ge=1, le=10_000, description="An answer waits at most this long for its contact to be counted."
+        250,
+        ge=1,
+        le=10_000,
+        description="An answer waits at most this long for its contact to be counted; then it says `unconfirmed`.",
     )
     publication_edition: str | None = Field(
         None,
-        description="The English edition that contacts are counted on. A financial year keeps the one that it began"
-        " with. By default `IMDLENS_CORE20_EDITION`.",
+        description="The English edition that contacts are counted on. A financial year keeps the one that its first"
+        " contact found: counts on two editions are never added. By default `IMDLENS_CORE20_EDITION`.",
     )
     counts_since: str | None = Field(
         None,
         pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
-        description="The first month that is counted, `YYYY-MM`. By default the first of the financial year before this"
-        " one: a date mistyped by years must not open months that would then have to be sealed.",
+        description="The first month that is counted, `YYYY-MM`. An older contact is `too_old`: a date mistyped by"
+        " years must not open months that would then have to be sealed. By default April of the last"
+        " financial year.",
     )
-    organisation: str = Field("", max_length=40, description="ODS code of the organisation, shown in every table.")
+    organisation: str = Field(
+        "", max_length=40, description="ODS code of the organisation, shown in every published table."
+    )
     suppress_up_to: int = Field(
         7,
         ge=7,
         le=97,
-        description="Counts from 1 to this are shown as `*`: 7 (HES), 12, 17 and so on to 97, so that each figure shown"
-        " stands for five counts.",
+        description="Counts from 1 to this are shown as `*`: 7 (HES), 12, 17 and so on to 97, so that each figure"
+        " shown stands for five counts. It changes with a financial year only.",
     )
     least_denominator: int = Field(
-        100, ge=100, description="No share of a published denominator under this: 100, or stricter."
+        100,
+        ge=100,
+        description="No share of a smaller published denominator is shown. Stricter only, and changed with a financial"
+        " year only.",
     )
     least_specialty: int = Field(
         1000,
         ge=1000,
-        description="Contacts in the year before from which a specialty has rows of its own: 1,000, or stricter.",
+        description="Contacts in the year before from which a specialty has rows of its own. Stricter only.",
     )
     design_effect: float | None = Field(
         None,
         ge=1,
         le=1000,
         allow_inf_nan=False,
-        description="How many times the variance of independent contacts theirs is, because the same people come again."
-        " Limits are widened by it. Without it missed and cancelled appointments are not ranked.",
+        description="How many times the variance of independent contacts theirs is, because the same people come"
+        " again: 1 or more, from your own records (docs/inequality.md). Limits of missed and cancelled"
+        " appointments and of shares are widened by it; without it missed and cancelled appointments are"
+        " not ranked.",
     )
     unknown_limit: int = Field(
-        5, ge=1, le=100, description="Percent of contacts without a decile over which findings say to mind it."
+        5,
+        ge=1,
+        le=100,
+        description="Percent of contacts without a decile, 1 to 100, over which findings say to mind what is missing.",
     )
     local_dir: Path | None = Field(
         None,
-        description="Folder of the organisation's own rules: `organisation.toml`, `signposts.csv`, `places.csv`, or any"
-        " other rules file. Each stands in the place of the shipped file of its name.",
+        description="Folder of the organisation's own rules: `organisation.toml`, `signposts.csv`, `places.csv`,"
+        " `catchment.csv`, or any other rules file (docs/context.md). Each stands in the place of the"
+        " shipped file of its name; one that must not be used stops the start and says why. Read once:"
+        " restart to take up a change.",
     )
     protected_places: bool = Field(
         False,
         description="Whether `places.csv` may list prisons and refuges. Their postcodes are answered as withheld, so"
-        " whoever may ask about any postcode can find out which they are: turn it on only where nobody else can.",
+        " whoever may ask about any postcode can find out which they are: turn it on only where nobody else"
+        " can ask.",
     )
     card_frame_ancestors: str = Field(
         "'self'",
@@ -143,12 +176,17 @@ class Settings(BaseSettings):
     access_file: Path | None = Field(
         None,
         description="File that names who may send signed tokens instead of keys: an identity provider's clients,"
-        " systems that sign for themselves, EPRs that sign each CDS Hooks call. Read again when it changes.",
+        " systems that sign for themselves, EPRs that sign each CDS Hooks call (docs/tokens.md). Read again"
+        " when it changes.",
     )
     tls_certificate: Path | None = Field(
-        None, description="Certificate (PEM, with the chain) to serve TLS with. With `IMDLENS_TLS_KEY`."
+        None,
+        description="Certificate (PEM, with the chain) to serve TLS 1.2 and 1.3 with, and nothing else. Together with"
+        " `IMDLENS_TLS_KEY`. Read at start.",
     )
-    tls_key: Path | None = Field(None, description="Its private key (PEM, without a password).")
+    tls_key: Path | None = Field(
+        None, description="Its private key: PEM, without a password, readable for this user alone."
+    )
     tls_client_ca: Path | None = Field(
         None,
         description="Authorities (PEM) of clients' certificates. With it a client without such a certificate cannot"
@@ -157,8 +195,8 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*$",
-        description="The address at which browsers reach this service, without a slash at its end. With it, CDS Hooks"
-        " cards link to their page.",
+        description="The address at which browsers reach this service, `https://…`, without a slash at its end. With"
+        " it, CDS Hooks cards link to their page; without it they have no link.",
     )
     cds_every_decile: bool = Field(
         False,
@@ -167,47 +205,52 @@ class Settings(BaseSettings):
     cors_origins: str = Field(
         "",
         pattern=r"^(https?://[a-z0-9.-]+(:[0-9]{1,5})?( https?://[a-z0-9.-]+(:[0-9]{1,5})?)*)?$",
-        description="Origins whose pages may call the CDS Hooks doors from a browser, separated by spaces. None by"
-        " default: an EPR's server needs nothing here.",
+        description="Origins whose pages may call the CDS Hooks doors from a browser, separated by spaces, as a"
+        " browser sends them: `https://epr.example.nhs.uk`. An EPR's server needs nothing here.",
     )
     fhir_base: str = Field(
         "https://imd-lens.example/fhir",
         pattern=r"^https?://[A-Za-z0-9.:-]+(/[A-Za-z0-9._~-]+)*$",
-        description="What the addresses of our FHIR operation and code systems begin with, without a slash at the end:"
-        " an address of your organisation's. They are names, in every Observation; nobody calls them.",
+        description="What the addresses of the FHIR operation and code systems begin with, without a slash at the end."
+        " The default belongs to nobody: set an address of your organisation's before anything is stored"
+        " that names a code system. They are names; nobody calls them.",
     )
 
     audit_file: Path | None = Field(
         None,
         description="File that a line is appended to for each request to a door that answers callers, refused ones too"
-        " (docs/operations.md). None by default: the same lines are on the error stream.",
+        " (docs/operations.md). Made with mode 0600; it may be moved away at any time.",
     )
     otlp_endpoint: str | None = Field(
         None,
         pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*$",
-        description="Address of an OpenTelemetry collector that takes OTLP over HTTP, without `/v1/traces`. Each"
-        " request is told to it as one span. Needs the extra `otel`.",
+        description="Address of an OpenTelemetry collector that takes OTLP over HTTP, such as `http://127.0.0.1:4318`,"
+        " without `/v1/traces`. Each request is told to it as one span. Needs the extra `otel`; without"
+        " that the start is refused.",
     )
     commit: str = Field(
         "",
         pattern=r"^([0-9a-f]{7,64})?$",
-        description="The commit that this was built from, for `/_status`. Set when an image is built.",
+        description="The commit that this was built from, 7 to 64 hexadecimal digits, for `/_status`. Set when an"
+        " image is built.",
     )
     proxies: str = Field(
         "",
-        description="Addresses or networks of the proxies whose word is taken, separated by spaces: for `https` in"
-        " X-Forwarded-Proto, and for the user in `IMDLENS_IDENTITY_HEADER`. Whatever connects from them can say that.",
+        description="Addresses or networks (`10.1.2.0/24`) of the proxies whose word is taken, separated by spaces:"
+        " for `https` in `X-Forwarded-Proto`, and for the user in `IMDLENS_IDENTITY_HEADER`. Whatever can"
+        " connect from them can say that. `X-Forwarded-For` is believed from nobody.",
     )
     identity_header: str | None = Field(
         None,
         pattern=r"^[A-Za-z][A-Za-z0-9-]*$",
-        description="Header in which a listed proxy names its user, such as `X-Remote-User`: who has one may open"
-        " pages without a key. The proxy must remove it from what comes to it.",
+        description="Header in which a listed proxy names its user, such as `X-Remote-User`: who has one opens pages"
+        " without a key (docs/pages.md). The proxy must remove it from what comes to it. Needs"
+        " `IMDLENS_PROXIES`.",
     )
     identity_scopes: str = Field(
         "enrich breakdowns",
         description="What users of a listed proxy may do on pages, separated by spaces: of `enrich`, `area`,"
-        " `inclusion` and `breakdowns`.",
+        " `inclusion`, `breakdowns`.",
     )
 
     @field_validator("proxies")

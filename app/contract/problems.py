@@ -37,12 +37,17 @@ class ProblemDetails(BaseModel):
     errors: list[FieldCode] | None = None
 
 
-# When each is answered, and an example of its detail and errors.
-_WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
+WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
     400: ("The body is not JSON: broken, a key twice, NaN, not UTF-8, or nested too deeply.", None, []),
     401: ("Nobody proved who calls: no key, or one that is wrong, revoked or expired.", None, []),
     403: ("The caller lacks the scope of this door, or of what the body asks for.", None, []),
-    404: ("There is no such table, period, sealed month or service.", None, [{"field": "period", "code": "not_found"}]),
+    404: (
+        "There is no such address, table, period, sealed month or service.",
+        None,
+        [{"field": "period", "code": "not_found"}],
+    ),
+    405: ("The address takes other methods: `Allow` says which.", None, []),
+    406: ("Under `/fhir`: `_format` or `Accept` leaves JSON out.", "Ask for application/fhir+json.", []),
     408: ("The body did not come to its end in time. The connection is closed.", None, []),
     412: (
         "The Patient was not prefetched.",
@@ -61,8 +66,12 @@ _WHEN: Final[dict[int, tuple[str, str | None, list[dict[str, str]]]]] = {
         "At most 64 requests of one client at once.",
         [],
     ),
+    431: ("The address and the headers together are too long. The connection is closed.", None, []),
+    500: ("A fault of this service. The log says where it is, and nothing of the request.", None, []),
     503: ("Too busy, no data is loaded, or the store cannot be read.", "No data is loaded.", []),
+    505: ("A stream was asked for over HTTP/1.0, which cannot carry an answer of unknown length.", None, []),
 }
+"""When each is answered, and an example of its detail and errors."""
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -73,6 +82,6 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "description": when,
             "content": {MEDIA_TYPE: {"schema": schema, "example": Problem(status, detail, errors=errors).body()}},
         }
-        for status, (when, detail, errors) in _WHEN.items()
+        for status, (when, detail, errors) in WHEN.items()
         if status in statuses
     }

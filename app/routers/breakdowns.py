@@ -1,6 +1,6 @@
 """`GET /v1/breakdowns`, `GET /v1/breakdowns/{table}` and `GET /v1/counts`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
@@ -16,12 +16,20 @@ from app.routers.tagged import CSV, ask_store, tagged, wants_csv
 
 router = APIRouter(prefix="/v1", tags=["counts"])
 
+_LINKS: Final = {
+    "table": {
+        "operationId": "read_table_v1_breakdowns__table__get",
+        "parameters": {"table": "$response.body#/tables/0/table"},
+        "description": "The rows of a table that is listed.",
+    }
+}
+
 
 @router.get(
     "/breakdowns",
     summary="The closed list of published tables",
     response_model=Breakdowns,
-    responses={304: {}, **problems(429, 503)},
+    responses={200: {"links": _LINKS}, 304: {}, **problems(429, 503)},
 )
 def list_tables(request: Request) -> Response:
     """Every table there is, and which periods of it are published. No other will ever be."""

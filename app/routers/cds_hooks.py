@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter, Body, Path, Request, Response
@@ -33,7 +33,18 @@ PREFIX = "/cds-services"
 router = APIRouter(prefix=PREFIX, tags=["CDS Hooks"], route_class=StrictRoute)
 
 
-@router.get("", summary="CDS Hooks discovery", response_model=CdsServices, responses=problems(503))
+_LINKS: Final = {
+    "feedback": {
+        "operationId": "feedback_cds_services__service_id__feedback_post",
+        "parameters": {"service_id": "$response.body#/services/0/id"},
+        "description": "What became of cards of a service that is listed.",
+    }
+}
+
+
+@router.get(
+    "", summary="CDS Hooks discovery", response_model=CdsServices, responses={200: {"links": _LINKS}, **problems(503)}
+)
 async def discover() -> Response:
     """List the services that an EPR may register."""
     return Response(to_json(cds_hooks.discovery()), media_type="application/json")

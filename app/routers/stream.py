@@ -81,7 +81,7 @@ _CSV_ANSWER: Final = (
                 },
             },
         },
-        **problems(408, 413, 415, 422, 429, 503),
+        **problems(408, 413, 415, 422, 429, 503, 505),
     },
     openapi_extra={
         "parameters": _PARAMETERS,

@@ -1,6 +1,7 @@
 """The OpenAPI document is complete, and the service does what it says, whatever is sent."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from fastapi.testclient import TestClient
 from hypothesis import settings as hypothesis_settings
 
 from app.access.caller import SCOPES
+from app.counting import open_store
 from app.doors import DOORS, HOOKS
 from app.main import create_app
 from app.settings import Settings
+from tests.sealed_store import YEAR, sealed
 from tests.service import bearer, calling, key_for
 
 NAMES = {"patient-view": "PatientView", "appointment-book": "AppointmentBook"}
@@ -64,6 +67,26 @@ def table(_: schemathesis.SerializationContext, value: Any) -> bytes:
     return b"postcode\n" + text.encode("utf-8", "surrogatepass")
 
 
+@pytest.fixture(scope="module")
+def linked(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The document of a service that has published something, so that links have somewhere to lead."""
+    folder = tmp_path_factory.mktemp("linked") / "data"
+    shutil.copytree(starter, folder)
+    settings = Settings(data_dir=folder)
+    engine = open_store(settings)
+    sealed(engine, YEAR[:3], 100)
+    engine.dispose()
+    app = create_app(settings)
+    with calling(settings, app=app):
+        key = {"bearer": key_for(settings)}
+        # What a chance step does is the other tests' part; here links alone lead from one door to the next.
+        phases = {"stateful": {"enabled": True, "inference": {"algorithms": []}}}
+        config = schemathesis.Config.from_dict(
+            {"auth": {"openapi": {"key": key, "hook": key}}, "phases": phases, **CONFIG}
+        )
+        yield schemathesis.openapi.from_asgi("/openapi.json", app, config=config)
+
+
 schema = schemathesis.pytest.from_fixture("described")
 
 
@@ -71,6 +94,34 @@ schema = schemathesis.pytest.from_fixture("described")
 @hypothesis_settings(max_examples=60)
 def test_every_operation_keeps_its_word(case: schemathesis.Case) -> None:
     case.call_and_validate()
+
+
+def test_what_links_lead_to_keeps_its_word_too(linked: Any) -> None:
+    followed: dict[str, set[int]] = {}
+
+    class Following(linked.as_state_machine()):  # type: ignore[misc]
+        def validate_response(self, response: Any, case: schemathesis.Case, **named: Any) -> None:
+            followed.setdefault(case.operation.label, set()).add(response.status_code)
+            super().validate_response(response, case, **named)
+
+    Following.run(settings=hypothesis_settings(max_examples=15, stateful_step_count=4, deadline=None))
+    assert 200 in followed["GET /v1/breakdowns/{table}"]
+    assert "POST /cds-services/{service_id}/feedback" in followed
+
+
+def test_every_link_leads_to_an_operation_and_names_its_parameters(document: dict[str, Any]) -> None:
+    operations = {o["operationId"]: o for methods in document["paths"].values() for o in methods.values()}
+    links = [
+        link
+        for operation in operations.values()
+        for answer in operation["responses"].values()
+        for link in answer.get("links", {}).values()
+    ]
+    assert len(links) >= 2
+    for link in links:
+        named = {parameter["name"] for parameter in operations[link["operationId"]]["parameters"]}
+        assert link["description"]
+        assert set(link["parameters"]) <= named
 
 
 def test_every_model_has_an_example_and_every_field_is_described_or_plain(document: dict[str, Any]) -> None:
