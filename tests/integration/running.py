@@ -16,6 +16,8 @@ import psutil
 
 from tests.databases import eventually
 
+_LONGEST = 400  # seconds after which a command hangs; on a busy machine the demonstration took over 120
+
 
 def imdlens(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a newcomer would."""
@@ -25,7 +27,7 @@ def imdlens(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
         env={**os.environ, "COLUMNS": "120", **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=_LONGEST,
         check=False,
     )
 
@@ -38,7 +40,7 @@ def pasted(commands: str, *, cwd: Path, **environment: str) -> subprocess.Comple
         env={**os.environ, "COLUMNS": "120", **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=_LONGEST,
         check=False,
     )
 
