@@ -27,7 +27,7 @@ class Old(NamedTuple):
 
 
 def old(engine: Engine, *, ended_keys: int | None = None) -> Iterator[Old]:
-    """All kinds; ended keys too, so many days after their end, where that is said. Reads of exact counts stay for ever."""
+    """All kinds; keys too, so many days after their end, where that is said. Reads of exact counts always stay."""
     day = first_day_kept(engine)
     yield Old("hashes of event ids, of more than a week ago", event_key.c.hash, event_key.c.day < day)
     yield Old("ids of batches, of more than a week ago", batch.c.id, batch.c.day < day)

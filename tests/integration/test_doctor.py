@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,12 @@ def test_rules_and_access_files_that_must_not_be_used_are_failures(sound: Settin
     assert "organisation.toml" in failing(sound.model_copy(update={"local_dir": tmp_path / "local"}), "rules")
     (tmp_path / "access.toml").write_text("this is not TOML")
     assert "access.toml" in failing(sound.model_copy(update={"access_file": tmp_path / "access.toml"}), "tokens")
+
+
+def test_signposts_past_their_review_are_a_warning(sound: Settings, tmp_path: Path) -> None:
+    shipped = (files("app.context") / "rules" / "signposts.csv").read_text("utf-8")
+    (tmp_path / "signposts.csv").write_text(shipped.replace("2027-05-22", "2025-05-22"), "utf-8")
+    assert "past their review date" in warning(sound.model_copy(update={"local_dir": tmp_path}), "rules")
 
 
 # ------------------------------------------------------------------------------- data
