@@ -66,10 +66,10 @@ outside: $(VENV)/.run $(OUTSIDE)/.made  ## Ask a CDS Hooks client and FHIR valid
 	$(OUTSIDE)/bin/pytest outside -rs
 
 docs: $(VENV)/.dev  ## Build the documentation as a site in site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 docs-serve: $(VENV)/.dev  ## Show the documentation on http://127.0.0.1:8001/, built anew when a page changes
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8001
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8001
 
 reference: $(VENV)/.dev  ## Write the pages and tables of the documentation that follow from the code
 	$(BIN)/python -m handbook.reference

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EADDRINUSE
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final
@@ -48,6 +49,7 @@ def serve(
 
     settings = read_settings()
     tracing.check(settings.otlp_endpoint)
+    _check_address(host, port)
     index = _index_to_serve(settings)
     scheme = "https" if settings.tls_certificate else "http"
     shown = f"{scheme}://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - only compared
@@ -104,6 +106,23 @@ def _shared_metrics(workers: int) -> Iterator[None]:
     with TemporaryDirectory(prefix="imdlens-metrics-", ignore_cleanup_errors=True) as folder:  # only we may enter it
         os.environ[FOLDER] = folder
         yield
+
+
+def _check_address(host: str, port: int) -> None:
+    """Refuse to start where something listens already: before a key is printed that is printed once."""
+    import socket
+
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except OSError as error:
+        if error.errno == EADDRINUSE:
+            raise StartError(
+                f"Something listens on port {port} already: stop it, or choose another with --port (make: PORT=8081)."
+            ) from None
+        # Anything else the server says itself, when it tries.
 
 
 def _check_audit(settings: Settings) -> None:

@@ -14,6 +14,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
+from handbook.drawing import svg
+
 ROOT: Final = Path(__file__).parents[1]
 MORE: Final = "More"
 BESIDE: Final = "beside"
@@ -22,6 +24,7 @@ _CELL: Final = re.compile(r"<t[dh][ >].*?</t[dh]>", re.DOTALL)
 _CODE: Final = re.compile(r"(<code>)([^<]*)")
 _SIGN: Final = re.compile(r"([_:/.-])(?=\w)")
 _NAMED_SEARCH: Final = 'class="md-search" data-md-component="search" role="dialog" aria-label="Search"'
+_MERMAID: Final = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LANGUAGES: Final = {".py": "python", ".toml": "toml", ".csv": "text"}
 
 
@@ -71,10 +74,11 @@ def links(source: str) -> Iterator[str]:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links to where their files are on the site."""
+    """Lead links to where their files are on the site, and draw what is written as a picture."""
     here = page.file.src_uri
     source = here.removeprefix(f"{BESIDE}/").removesuffix(".md") if here.startswith(f"{BESIDE}/") else f"docs/{here}"
-    return _LINK.sub(_leading(source, here), markdown)
+    drawn = _MERMAID.sub(lambda found: svg(found[1]), markdown)
+    return _LINK.sub(_leading(source, here), drawn)
 
 
 def _leading(source: str, here: str) -> Callable[[re.Match[str]], str]:

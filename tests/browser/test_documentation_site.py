@@ -1,5 +1,6 @@
 """The documentation as a site: whole, in order, and asking nobody but its own server."""
 
+import html
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -97,6 +98,17 @@ def test_no_page_fetches_anything_from_elsewhere(built: Path) -> None:
 def test_a_tag_that_would_fetch_from_elsewhere_is_noticed(tag: str) -> None:
     assert FETCHED.search(tag)
     assert not FETCHED.search('<a href="https://example">')
+
+
+def test_the_picture_of_the_data_flow_shows_every_box_and_number_of_its_text(built: Path) -> None:
+    text = (ROOT / "docs" / "data-flow.md").read_text("utf-8")
+    page = (built / "data-flow.html").read_text("utf-8")
+    drawn = re.sub(r"<[^>]+>", " ", page.split('<div class="flow"', 1)[1].split("</svg>", 1)[0])
+    assert sorted(re.findall(r"F\d+", drawn)) == sorted(re.findall(r"-- (F\d+) -->", text))
+    words = " ".join(html.unescape(drawn).split())
+    names = re.findall(r'^ +\w+\[\(?"([^"]+)"', text, re.MULTILINE)
+    assert len(names) == 15
+    assert not [name for name in names if name not in words]
 
 
 def test_what_is_beside_the_documentation_is_on_the_site_too(built: Path) -> None:

@@ -103,6 +103,27 @@ def test_the_start_of_a_clinician_leaves_a_brief_and_a_paper(demonstration: Path
     assert (demonstration / "board.docx").stat().st_size > 10_000
 
 
+def test_the_commands_of_the_readme_for_files_tables_and_a_paper_do_what_it_says(demonstration: Path) -> None:
+    key = key_in(demonstration, "breakdowns", IMDLENS_DATA_DIR=DEMO)
+    scripts = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    for begin in ("export PATH", "imdlens enrich", "curl -s"):  # the second and third rest on the first's variables
+        assert sum(script.startswith(begin) for script in scripts) == 1, begin
+    script = f"KEY={key}\n" + "".join(
+        next(script for script in scripts if script.startswith(begin))
+        for begin in ("export PATH", "imdlens enrich", "curl -s")
+    )
+    (demonstration / "patients.csv").write_text("id,postcode\n007,NG1 1AA\n", "utf-8")
+    for made in ("answered.csv", "tables"):
+        shutil.rmtree(demonstration / made, ignore_errors=True)
+        (demonstration / made).unlink(missing_ok=True)
+    with serving(demonstration, IMDLENS_DATA_DIR=DEMO) as (url, _):
+        told = ran(script.replace("http://127.0.0.1:8080", url).replace("2026-Q2", "2024-Q1"), demonstration)
+    assert told.count("\ufeffperiod,organisation,specialty") == 2
+    assert "ZZ99 3VZ" in told
+    assert "007,NG1 1AA,live,England,3" in (demonstration / "answered.csv").read_text("utf-8")
+    assert (demonstration / "board.pdf").read_bytes().startswith(b"%PDF")
+
+
 def test_the_start_of_an_operator_serves_measures_and_revokes(starter: Path, tmp_path: Path) -> None:
     shutil.copytree(starter, tmp_path / "imdlens-data")
     port = free_port()

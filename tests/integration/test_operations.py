@@ -206,12 +206,16 @@ def test_an_audit_file_that_cannot_be_written_stops_the_start(starter: Path, tmp
     assert "audit: No such file or directory" in ended.stderr.replace("\n", " ")
 
 
-def test_a_port_in_use_is_told_by_its_name(starter: Path, tmp_path: Path) -> None:
+def test_a_port_in_use_stops_the_start_in_a_sentence_before_a_key_is_printed(starter: Path, tmp_path: Path) -> None:
     environment = {"IMDLENS_DATA_DIR": str(starter), "IMDLENS_COUNTS_DIR": str(tmp_path / "counts")}
     with serving(tmp_path, log=tmp_path / "log", **environment) as (url, _):
-        ended = imdlens("serve", "--port", url.rsplit(":", 1)[1], cwd=tmp_path, **environment)
-    assert ended.returncode
-    assert '"errno":"EADDRINUSE"' in ended.stderr
+        port = url.rsplit(":", 1)[1]
+        environment["IMDLENS_COUNTS_DIR"] = str(tmp_path / "others")  # where no key was made yet
+        ended = imdlens("serve", "--port", port, cwd=tmp_path, **environment)
+    assert ended.returncode == 1
+    assert f"Something listens on port {port} already" in ended.stderr.replace("\n", " ")
+    assert "KEY=" not in ended.stderr
+    assert not (tmp_path / "others").exists()
 
 
 def test_modules_import_nothing_that_measures_or_traces() -> None:
