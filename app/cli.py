@@ -25,7 +25,7 @@ from app.lookup.layout import IndexFileError
 from app.reference.errors import ReferenceDataError
 from app.reference.releases import current_index, provenance
 from app.reference.releases import rollback as roll_back
-from app.settings import UnknownSettingError, read_settings
+from app.settings import SecretsError, UnknownSettingError, read_settings
 
 app = typer.Typer(
     name="imdlens",
@@ -123,7 +123,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
         *cli_transition.FORESEEN,
         TracingError,
     )
-    return (ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, DatabaseError, *own)
+    return (ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, SecretsError, DatabaseError, *own)
 
 
 def _of_the_database() -> type[Exception]:
