@@ -77,7 +77,8 @@ nginx: $(VENV)/.dev
 	@if PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && echo "Installing nginx for the tests of the proxy ..." \
-	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null; then :; \
+	  && apt-get update -qq \
+	  && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null; then :; \
 	else echo "No nginx: the tests of the proxy are skipped."; fi
 
 java:

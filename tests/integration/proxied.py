@@ -158,7 +158,6 @@ def behind(folder: Path, starter: Path, *changes: tuple[str, str]) -> Iterator[B
         "IMDLENS_COUNTS_DIR": str(folder / "counts"),
         "IMDLENS_PROXIES": PROXY,
         "IMDLENS_IDENTITY_HEADER": USER_HEADER,
-        "IMDLENS_PUBLIC_URL": f"https://{PAGES}",
     }
     key = key_in(folder, "enrich", "breakdowns", **named)
     with serving(folder, log=log, **named) as (url, _):

@@ -249,6 +249,7 @@ def test_nothing_of_a_request_is_in_a_file_of_the_proxy(proxied: Behind, key: st
     for path in (f"/{marker}", f"/v1/enrich?postcode={marker}", f"/card/{marker}", f"/static/../{marker}%zz"):
         asked(proxied, "GET", path, headers=said)
         asked(proxied, "GET", path, name=PAGES, headers=said)
+    asked(proxied, "POST", f"/v1/enrich?postcode={marker}", content=b" " * 70_000, headers=said)
     proxied.say(head(marker, "/", "Connection: close"))
     proxied.say(head("GET", f"/{marker} {marker}", f"{marker}"))
     files = [proxied.folder / "imdlens.log", proxied.folder / "imdlens-error.log"]
