@@ -13,7 +13,7 @@ WORKERS ?= 1
 .PHONY: help run demo test test-spark check format bench bench-spark overload attack guesses chaos outside browser nginx java image image-check clean
 
 help:  ## List what can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run  ## Install and start the service on starter data
 	@exec $(BIN)/imdlens serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
