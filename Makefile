@@ -10,10 +10,10 @@ PORT ?= 8080
 WORKERS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-spark check format bench bench-spark overload attack guesses chaos outside docs docs-serve reference browser java image clean
+.PHONY: help run demo test test-spark check format bench bench-spark overload attack guesses chaos outside docs docs-serve reference browser nginx java image image-check clean
 
 help:  ## List what can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run  ## Install and start the service on starter data
 	@exec $(BIN)/imdlens serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
@@ -25,7 +25,7 @@ demo: $(VENV)/.run  ## Fill a store with synthetic contacts (once) and serve its
 	  IMDLENS_DATA_DIR=imdlens-demo IMDLENS_DESIGN_EFFECT=1.5 \
 	  exec $(BIN)/imdlens serve --host $(HOST) --port $(PORT) --workers $(WORKERS)
 
-test: check browser  ## Install what testing needs, check, and run every test
+test: check browser nginx  ## Install what testing needs, check, and run every test
 	$(BIN)/pytest -n auto -rs
 
 test-spark: java $(SPARK)/.made  ## Test on a real Spark session (needs Java 17; two minutes)
@@ -82,6 +82,14 @@ browser: $(VENV)/.dev
 	else echo "Downloading Chromium for the browser tests ..."; $(BIN)/playwright install chromium \
 	  || { echo "No Chromium: install one, or name it in CHROMIUM."; exit 1; }; fi
 
+nginx: $(VENV)/.dev
+	@if PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && echo "Installing nginx for the tests of the proxy ..." \
+	  && apt-get update -qq \
+	  && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null; then :; \
+	else echo "No nginx: the tests of the proxy are skipped."; fi
+
 java:
 	@major() { "$$1" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -1; }; \
 	found=$$(command -v "$${JAVA_HOME:+$$JAVA_HOME/bin/}java" || :); \
@@ -93,8 +101,12 @@ java:
 	  "openjdk-17-jre-headless), or name it in JAVA_HOME."; exit 1; fi
 
 image:  ## Build the container image (needs docker, podman or buildah)
-	@tool=$$(command -v docker || command -v podman) || { echo "No docker or podman here."; exit 1; }; \
-	  exec $$tool build -t imd-lens .
+	@tool=$$(command -v docker || command -v podman || command -v buildah) \
+	  || { echo "No docker, podman or buildah here."; exit 1; }; \
+	  exec $$tool build -t imd-lens --build-arg COMMIT=$$(git rev-parse HEAD 2>/dev/null) .
+
+image-check: $(VENV)/.dev  ## Build the image without any registry of images and hold it to its word (root, Debian; ten minutes)
+	$(BIN)/python deploy/image_check.py
 
 clean:  ## Remove what was installed and built here
 	rm -rf $(VENV) $(OUTSIDE) $(SPARK) imdlens-data imdlens-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist site

@@ -16,7 +16,7 @@ from app.current import open_current, read_rules
 from app.enrichment import Enrichment, Question, enrich
 from app.lookup.layout import IndexFileError
 from app.reference.errors import ReferenceDataError
-from app.settings import UnknownSettingError, read_settings
+from app.settings import SecretsError, UnknownSettingError, read_settings
 
 app = typer.Typer(
     name="imdlens",
@@ -113,7 +113,7 @@ def _foreseen() -> tuple[type[Exception], ...]:
         *cli_transition.FORESEEN,
         TracingError,
     )
-    return (ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, DatabaseError, *own)
+    return (ReferenceDataError, IndexFileError, RuleFileError, UnknownSettingError, SecretsError, DatabaseError, *own)
 
 
 def _of_the_database() -> type[Exception]:

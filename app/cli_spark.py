@@ -17,7 +17,7 @@ from app.batch.spark import ExecutorError, enrich_dataframe
 from app.context.files import RuleFileError
 from app.lookup.layout import IndexFileError
 from app.reference.errors import ReferenceDataError
-from app.settings import UnknownSettingError
+from app.settings import SecretsError, UnknownSettingError
 
 if TYPE_CHECKING:  # Spark may not be installed
     from pyspark.sql import DataFrame, SparkSession
@@ -25,7 +25,14 @@ if TYPE_CHECKING:  # Spark may not be installed
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
-_FORESEEN: Final = (FileProblemError, IndexFileError, ReferenceDataError, RuleFileError, UnknownSettingError)
+_FORESEEN: Final = (
+    FileProblemError,
+    IndexFileError,
+    ReferenceDataError,
+    RuleFileError,
+    UnknownSettingError,
+    SecretsError,
+)
 _RAGGED: Final = "A row of the CSV has more or fewer fields than its heading."
 _CORRUPT: Final = "_imdlens_whole_row"
 # Of what Spark says only these: its other messages may quote a row.

@@ -24,11 +24,20 @@ class UnknownSettingError(Exception):
     """A misspelt setting, which would otherwise leave its default in force unseen."""
 
 
+class SecretsError(Exception):
+    """The folder of `IMDLENS_SECRETS_DIR` cannot be used; the message says why, in a sentence."""
+
+
 class Settings(BaseSettings):
     """Read once at start; a value that cannot be read stops the start and names the setting."""
 
     model_config = SettingsConfigDict(env_prefix="IMDLENS_", frozen=True)
 
+    secrets_dir: Path | None = Field(
+        None,
+        description="Folder in which files named like settings (`imdlens_secret`, `imdlens_database_url`) hold the"
+        " values of these.",
+    )
     data_dir: Path = Field(
         DEFAULT_DATA_DIR,
         description="Folder of the built data. The default is filled with starter data at first start; any other must"
@@ -310,9 +319,22 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """The settings of the environment; UnknownSettingError where it names one that does not exist."""
+    """The settings of the environment and of its folder of secrets; UnknownSettingError, SecretsError."""
     known = {f"IMDLENS_{name.upper()}" for name in Settings.model_fields}
-    unknown = sorted(name for name in os.environ if name.startswith("IMDLENS_") and name not in known)
-    if unknown:
+    named = {name for name in os.environ if name.startswith("IMDLENS_")}
+    folder = os.environ.get("IMDLENS_SECRETS_DIR")
+    kept = _kept_in(Path(folder)) if folder else set()
+    if unknown := sorted((named | kept) - known):
         raise UnknownSettingError(f"There is no setting {', '.join(unknown)}: see docs/settings.md.")
-    return Settings()
+    if twice := sorted(named & kept):
+        raise SecretsError(f"{', '.join(twice)} is set twice: in the environment and in IMDLENS_SECRETS_DIR.")
+    return Settings(_secrets_dir=folder)
+
+
+def _kept_in(folder: Path) -> set[str]:
+    """The settings that files of a folder are named after. Whatever else lies there is nothing of ours."""
+    try:
+        names = {path.name.upper() for path in folder.iterdir() if path.is_file()}
+    except OSError as error:
+        raise SecretsError(f"IMDLENS_SECRETS_DIR: {folder}: {error.strerror}.") from None
+    return {name for name in names if name.startswith("IMDLENS_")}

@@ -28,8 +28,8 @@ class Issued(NamedTuple):
     private: ec.EllipticCurvePrivateKey
 
 
-def issue(name: str, by: Issued | None = None, usage: Any = None) -> Issued:
-    """A certificate for 127.0.0.1, good for a day; by itself when nobody signs it."""
+def issue(name: str, by: Issued | None = None, usage: Any = None, hosts: tuple[str, ...] = ()) -> Issued:
+    """A certificate for 127.0.0.1 and the hosts named, good for a day; by itself when nobody signs it."""
     private = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -44,8 +44,9 @@ def issue(name: str, by: Issued | None = None, usage: Any = None) -> Issued:
         .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
     )
     if by:
-        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        builder = builder.add_extension(address, critical=False)
+        here = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        names = x509.SubjectAlternativeName([here, *(x509.DNSName(host) for host in hosts)])
+        builder = builder.add_extension(names, critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     return Issued(builder.sign(by.private if by else private, hashes.SHA256()), private)
 
