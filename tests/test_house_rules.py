@@ -155,3 +155,18 @@ def test_nothing_tracked_names_a_place_of_one_machine_or_a_package_index() -> No
         if path.is_file() and name != "tests/test_house_rules.py":
             found = machine.search(path.read_bytes())
             assert not found, f"{name}: {found.group(0)!r}" if found else ""
+
+
+def test_nothing_tracked_holds_a_private_key_or_a_credential_that_opens_anything() -> None:
+    import subprocess
+
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    secret = re.compile(
+        rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]{20}|imdl_[A-Za-z0-9_-]{43}|\bAKIA[0-9A-Z]{16}\b"
+        rb"|\bgh[pousr]_[A-Za-z0-9]{36}|\beyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}\."
+    )
+    assert secret.search(b"-----BEGIN PRIVATE KEY-----\n" + b"M" * 64)
+    assert secret.search(b"imdl_" + b"x" * 43)
+    for name in filter(None, listed.decode().split("\0")):
+        path = ROOT / name
+        assert not (path.is_file() and secret.search(path.read_bytes())), name
