@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTSIDE := .venv-outside
 SPARK := .venv-spark
+SHIPPED := .venv-shipped
 HOST ?= 127.0.0.1
 PORT ?= 8080
 WORKERS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-spark check format bench bench-spark overload attack guesses chaos outside docs docs-serve reference browser nginx java image image-check clean
+.PHONY: help run demo test test-spark check format bench bench-spark overload attack guesses chaos outside docs docs-serve reference browser nginx java wheel sbom licences image image-check clean
 
 help:  ## List what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,12 +32,14 @@ test: check browser nginx  ## Install what testing needs, check, and run every t
 test-spark: java $(SPARK)/.made  ## Test on a real Spark session (needs Java 17; two minutes)
 	$(SPARK)/bin/pytest tests_spark -rs
 
-check: $(VENV)/.dev  ## Lint, types, import rules, dependencies, house rules
+check: $(VENV)/.dev  ## Lint, types, import rules, dependencies, security, house rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	$(BIN)/deptry app
+	$(BIN)/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive app migrations supply
+	@$(BIN)/python -m supply.audit
 	$(BIN)/imdlens rules check
 	$(BIN)/pytest -q tests/test_house_rules.py
 
@@ -100,6 +103,20 @@ java:
 	else echo "Spark needs Java 17 or newer, and none was found: install one (on Debian, apt-get install" \
 	  "openjdk-17-jre-headless), or name it in JAVA_HOME."; exit 1; fi
 
+wheel: $(VENV)/.dev  ## Build the wheel, the same bytes each time, and print its SHA-256
+	@rm -f dist/*.whl && $(BIN)/python -m hatchling build -t wheel -d dist >/dev/null 2>&1
+	@$(BIN)/python -m supply.sums dist/*.whl
+
+sbom: wheel  ## Install the wheel by itself, and write its bill of materials and the checksums of what it needs (minutes)
+	@echo "Making an environment in $(SHIPPED) with the wheel and what it needs, and nothing else ..."
+	@$(PYTHON) -m venv --clear $(SHIPPED)
+	@$(SHIPPED)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt --report $(SHIPPED)/report.json dist/*.whl
+	@$(BIN)/python -m supply.bom --python $(SHIPPED)/bin/python --report $(SHIPPED)/report.json --wheel dist/*.whl --out dist
+	@$(BIN)/python -m supply.sums dist/*
+
+licences: $(VENV)/.dev  ## List the licences of what runs with the service, in docs/licences.md
+	@$(BIN)/python -m supply.licences
+
 image:  ## Build the container image (needs docker, podman or buildah)
 	@tool=$$(command -v docker || command -v podman || command -v buildah) \
 	  || { echo "No docker, podman or buildah here."; exit 1; }; \
@@ -109,7 +126,7 @@ image-check: $(VENV)/.dev  ## Build the image without any registry of images and
 	$(BIN)/python deploy/image_check.py
 
 clean:  ## Remove what was installed and built here
-	rm -rf $(VENV) $(OUTSIDE) $(SPARK) imdlens-data imdlens-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist site
+	rm -rf $(VENV) $(OUTSIDE) $(SPARK) $(SHIPPED) imdlens-data imdlens-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist site
 
 # ---- environments: made once, made anew when what they install from changes
 

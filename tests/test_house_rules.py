@@ -163,3 +163,18 @@ def test_no_test_copies_the_store_that_tests_share() -> None:
         for call in calls(ast.parse(path.read_text("utf-8"))):
             if name_of(call.func) == "shutil.copytree" and ast.unparse(call.args[0]) == "starter":
                 assert path.name == "starter_data.py", f"{path}: use starter_data.copy_without_counts"
+
+
+def test_nothing_tracked_holds_a_private_key_or_a_credential_that_opens_anything() -> None:
+    import subprocess
+
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    secret = re.compile(
+        rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]{20}|imdl_[A-Za-z0-9_-]{43}|\bAKIA[0-9A-Z]{16}\b"
+        rb"|\bgh[pousr]_[A-Za-z0-9]{36}|\beyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}\."
+    )
+    assert secret.search(b"-----BEGIN PRIVATE KEY-----\n" + b"M" * 64)
+    assert secret.search(b"imdl_" + b"x" * 43)
+    for name in filter(None, listed.decode().split("\0")):
+        path = ROOT / name
+        assert not (path.is_file() and secret.search(path.read_bytes())), name
