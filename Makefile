@@ -11,7 +11,7 @@ PORT ?= 8080
 WORKERS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-spark check format bench bench-spark overload attack guesses chaos outside docs docs-serve reference browser nginx java wheel sbom licences image image-check clean
+.PHONY: help run demo test test-spark check format bench bench-spark overload attack guesses chaos fuzz soak outside docs docs-serve reference browser nginx java wheel sbom licences image image-check clean
 
 help:  ## List what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,8 +62,17 @@ attack: $(VENV)/.dev  ## Attack thousands of invented stores, as published and w
 guesses: $(VENV)/.bench  ## Guess 100,000 keys beside a client that has one (two minutes)
 	$(BIN)/python -m benchmarks.guesses
 
-chaos: $(VENV)/.dev  ## Kill workers, services and the database under load, 20 times each
+chaos: $(VENV)/.bench  ## Kill workers, services and the database under load, 20 times each; then every other fault once
 	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-20} $(BIN)/pytest tests/integration/test_survival.py
+	$(BIN)/python -m benchmarks.chaos
+	$(BIN)/python -m benchmarks.clumsy
+
+fuzz: $(VENV)/.dev  ## Feed every reader a million inputs that coverage guides (hours)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m fuzz
+
+soak: $(VENV)/.bench  ## Serve a mixed load for SOAK_MINUTES (30) and judge whether it stays flat
+	$(BIN)/python -m benchmarks.soak
 
 outside: $(VENV)/.run $(OUTSIDE)/.made  ## Ask a CDS Hooks client and FHIR validators that others wrote (a minute)
 	$(OUTSIDE)/bin/pytest outside -rs

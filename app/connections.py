@@ -37,6 +37,7 @@ _PROBES: Final = frozenset(path.encode() for path in PROBES)
 _SPARE: Final = 64  # connections over the limit that may still ask after the worker's health
 _OTHER_FILES: Final = 128
 _LONGEST_HEAD: Final = 64 * 2**10
+_AROUND_A_HEADER: Final = len(": \r\n")
 _LEAST_READ: Final = 4096  # bytes a second that a client must read of an answer that waits for it
 _UPGRADING: Final = frozenset({b"upgrade", b"http2-settings"})
 
@@ -111,6 +112,7 @@ class Connection(HttpToolsProtocol):
         self._is_head = True
         self._got_on = False
         self._head_bytes = 0
+        self._head_length = 0
         self._unread: int | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -180,6 +182,9 @@ class Connection(HttpToolsProtocol):
             self._go_on(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError:
+            if self._head_length > _LONGEST_HEAD:
+                self._refuse_head()
+                return
             self.logger.warning("Invalid HTTP request received.")
             self.send_400_response("Invalid HTTP request received.")
             return
@@ -211,16 +216,26 @@ class Connection(HttpToolsProtocol):
         """A request begins."""
         self._is_refused = False
         self._is_head = True
+        self._head_length = 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Some of a request's address."""
+        self._head_length += len(url)
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header. One that comes after the body is none: proxies look at heads alone, and so do we."""
         if self._is_head:
+            self._head_length += len(name) + len(value) + _AROUND_A_HEADER
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head of a request is read: refuse it here, or serve it."""
         self._is_head, self._got_on = False, True
+        # One that comes all at once, with its end, was never seen unfinished. An error ends the parsing.
+        if self._head_length > _LONGEST_HEAD:
+            raise ValueError("a head too long")
         if self._is_upgrade():
             return
         if (

@@ -136,12 +136,12 @@ def cut_network(around: Around) -> None:
     around.network.mend()
 
 
-def _clock(ahead: str) -> Fault:
+def _clock(seconds: int) -> Fault:
     def jump(around: Around) -> None:
         assert around.clock
-        around.clock.set(ahead)
+        around.clock.set(seconds)
         time.sleep(around.seconds)
-        around.clock.set("+0")
+        around.clock.set(0)
 
     return jump
 
@@ -188,8 +188,8 @@ class Kind:
             return "a disk of its own needs root"
         if self.needs == "network" and not faults.has_networks():
             return "a network of its own needs root, ip and iptables"
-        if self.needs == "clock" and not faults.Clock.library():
-            return "a clock of its own needs libfaketime"
+        if self.needs == "clock" and not faults.Clock.can_be_made():
+            return "a clock of its own needs Linux and a C compiler"
         return ""
 
 
@@ -200,9 +200,9 @@ FAULTS: Final[dict[str, Kind]] = {
     "moved": Kind(move_postgres, "PostgreSQL starts again at another address that the service knows", "moved"),
     "frozen": Kind(freeze_postgres, "PostgreSQL answers nothing, its connections stay", "postgresql"),
     "cut": Kind(cut_network, "every packet to and from PostgreSQL is dropped", "tcp", "network"),
-    "day": Kind(_clock("+1d"), "the service's clock is a day ahead, and back", needs="clock"),
-    "hour": Kind(_clock("-1h"), "the service's clock is an hour behind, and back", needs="clock"),
-    "month": Kind(_clock("+31d"), "the service's clock is in the next month, and back", needs="clock"),
+    "day": Kind(_clock(86_400), "the service's clock is a day ahead, and back", needs="clock"),
+    "hour": Kind(_clock(-3600), "the service's clock is an hour behind, and back", needs="clock"),
+    "month": Kind(_clock(31 * 86_400), "the service's clock is in the next month, and back", needs="clock"),
     "disk": Kind(fill_disk, "the disk of counts, spool and audit file is full", needs="disk"),
     "spool": Kind(fill_spool, "PostgreSQL is away, and at first the spool's disk is full", "postgresql", "disk"),
     "data": Kind(swap_data, "another release of the data every second"),

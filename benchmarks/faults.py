@@ -6,7 +6,9 @@ Each is only of what is being tested: the clock of one process, a disk and a net
 import os
 import shutil
 import signal
+import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +18,6 @@ import psutil
 
 from tests.databases import Postgres
 
-_PRELOADED: Final = "faketime/libfaketimeMT.so.1"
 # Addresses that no other process of ours has at the same time.
 _OURS: Final = f"{100 + os.getpid() % 100}.{os.getpid() // 100 % 100 * 2}"
 _TO_CLIENTS, _TO_DATABASE = f"10.{_OURS}", f"10.{100 + os.getpid() % 100}.{os.getpid() // 100 % 100 * 2 + 1}"
@@ -42,30 +43,24 @@ class Clock:
     """The clock of one service: `environment` when it starts, `set` while it runs. The machine's stays as it is."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / "clock"
-        self.set("+0")
+        self._file, self._library = folder / "clock", folder / "clock.so"
+        self.set(0)
+        _run("cc", "-shared", "-fPIC", "-O1", "-o", str(self._library), str(Path(__file__).with_name("clock.c")))
 
     @staticmethod
-    def library() -> Path | None:
-        """libfaketime, where it is installed."""
-        return next((path for path in Path("/usr/lib").glob(f"*/{_PRELOADED}")), None)
+    def can_be_made() -> bool:
+        """Whether there is a compiler for it."""
+        return sys.platform == "linux" and shutil.which("cc") is not None
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes a process read this clock. What counts seconds, and only goes on, is left as it is."""
-        return {
-            "LD_PRELOAD": str(self.library()),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-        }
+        """What makes a process read this clock."""
+        return {"LD_PRELOAD": str(self._library), "CHAOS_CLOCK": str(self._file)}
 
-    def set(self, ahead: str) -> None:
-        """So far ahead of the machine's clock, such as `+1d` or `-1h`."""
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(f"{ahead}\n", "utf-8")
-        fresh.rename(self._file)
+    def set(self, seconds: int) -> None:
+        """So many seconds ahead of the machine's clock, or behind. In place: the file is mapped by who reads it."""
+        with self._file.open("r+b" if self._file.exists() else "w+b") as file:
+            file.write(struct.pack("<q", seconds))
 
 
 @contextmanager

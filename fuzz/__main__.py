@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,6 +101,7 @@ def _child(name: str, options: argparse.Namespace) -> None:
         begin = SEEDS[name]() if name in SEEDS else []
         for number, seed in enumerate(begin):
             (corpus / str(number)).write_bytes(seed)
+            told.target(seed)  # what it needs is made now, and not within the first input's time
         listed = Path(folder) / "words"
         listed.write_text("\n".join(f'"{_escaped(word)}"' for word in (words(name) if begin else [])))
         libfuzzer = [
@@ -114,8 +116,21 @@ def _child(name: str, options: argparse.Namespace) -> None:
             *([f"-dict={listed}"] if begin else []),
             str(corpus),
         ]
-        atheris.Setup(libfuzzer, told.target, enable_python_coverage=True)
+        atheris.Setup(libfuzzer, _kept(told.target, options.findings / f"{name}-found"), enable_python_coverage=True)
         atheris.Fuzz()
+
+
+def _kept(target: Callable[[bytes], None], path: Path) -> Callable[[bytes], None]:
+    """The target, and a file of the input that it fails by."""
+
+    def once(data: bytes) -> None:
+        try:
+            target(data)
+        except BaseException:
+            path.write_bytes(data)
+            raise
+
+    return once
 
 
 def _escaped(word: bytes) -> str:

@@ -157,20 +157,23 @@ def read_parquet(source: BinaryIO) -> Table:
         file = pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER)
         meta, schema = file.metadata, file.schema_arrow
         groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
-        used = Counter(group.column(i).compression for group in groups[:1] for i in range(group.num_columns))
         size = sum(group.total_byte_size for group in groups)
         rows = max(1, min(ROWS, _BATCH_BYTES * meta.num_rows // max(size, 1)))
-    return Table(schema, _parquet_batches(file, rows), meta.num_rows, _codec(used))
+        batches = file.iter_batches(batch_size=rows)
+        first = next(batches, None)
+        # Not before something was read: Arrow ends the whole process where it is asked the name of a compression that
+        # there is not, and raises an exception where it is to read what is so compressed.
+        read = [group for group in groups[:1] if first is not None and group.num_rows]
+        used = Counter(group.column(i).compression for group in read for i in range(group.num_columns))
+    return Table(schema, _parquet_batches(first, batches), meta.num_rows, _codec(used))
 
 
-def _parquet_batches(file: pq.ParquetFile, rows: int) -> Iterator[pa.RecordBatch]:
-    batches = file.iter_batches(batch_size=rows)
-    while True:
+def _parquet_batches(first: pa.RecordBatch | None, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    batch = first
+    while batch is not None:
+        yield batch
         with _parquet_damage():
             batch = next(batches, None)
-        if batch is None:
-            return
-        yield batch
 
 
 def _codec(used: Counter[str]) -> str | None:

@@ -277,6 +277,27 @@ def test_a_head_without_end_is_refused_long_before_it_is_kept(server: Server, be
     assert b"head-too-large" in body
 
 
+@pytest.mark.parametrize(("headers", "bytes_each"), [(1, 70_000), (70, 1_000)])
+def test_a_long_head_that_comes_all_at_once_is_refused_too(server: Server, headers: int, bytes_each: int) -> None:
+    """With its end in the same piece it is whole before anybody counted what came of it."""
+    more = "\r\n".join(f"X-{number}: {'a' * bytes_each}" for number in range(headers))
+    before = len(server.served)
+    with server.connect() as connection:
+        connection.sendall(f"GET / HTTP/1.1\r\nHost: x\r\n{more}\r\n\r\n".encode())
+        status, body = read_answers(connection, 1)[-1]
+    assert status == 431
+    assert b"head-too-large" in body
+    assert len(server.served) == before
+
+
+def test_a_long_address_counts_with_the_head(server: Server) -> None:
+    before = len(server.served)
+    with server.connect() as connection:
+        connection.sendall(b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert read_answers(connection, 1)[-1][0] == 431
+    assert len(server.served) == before
+
+
 def test_headers_without_end_after_a_body_are_refused_too(server: Server) -> None:
     with server.connect() as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ")

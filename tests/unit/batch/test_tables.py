@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -304,6 +306,29 @@ def test_a_sheet_without_rows_is_taken_or_lacks_its_postcode(
     else:
         with pytest.raises(FileProblemError, match="columns is called postcode"):
             to_excel(table, Plan(enricher), tmp_path)
+
+
+def test_a_parquet_file_with_any_one_byte_of_its_end_changed_ends_no_process() -> None:
+    """Arrow aborts where it is asked the name of a compression that there is not; the process is one of its own."""
+    program = """
+import io, pyarrow as pa, pyarrow.parquet as pq
+from app.batch.plan import FileProblemError
+from app.batch.tables import read_parquet
+file = io.BytesIO()
+pq.write_table(pa.table({"postcode": ["NG1 1AA"], "n": [1]}), file, compression="none", store_schema=False)
+sound, refused = file.getvalue(), 0
+for at in range(len(sound) - 300, len(sound) - 8):
+    for bits in (0x0F, 0x60):
+        changed = bytearray(sound)
+        changed[at] ^= bits
+        try:
+            list(read_parquet(io.BytesIO(changed)).batches)
+        except FileProblemError:
+            refused += 1
+print(refused > 20)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "True", done.stderr[-500:]
 
 
 def test_damaged_workbooks_are_said_in_a_sentence(enricher: Enricher) -> None:
