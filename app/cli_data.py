@@ -236,7 +236,7 @@ def rollback(out_dir: OutDir = None) -> None:
     folder = out_dir or read_settings().data_dir
     left = named(folder, "current")
     release = roll_back(folder)
-    out.print(f"{release} is current ({escape(provenance(folder)['postcodes'])}): went back from {left}.")
+    out.print(f"{release} is current: went back from {left}.")
     out.print("An update does not bring that one again unless told to; a second rollback does.")
 
 
@@ -304,7 +304,11 @@ def _show_releases(folder: Path) -> None:
         table.add_column(heading)
     links = {named(folder, "previous"): "previous", named(folder, "current"): "current"}
     for release in held(folder):
-        table.add_row(release, provenance_of(folder, release)["built_at"], links.get(release, ""))
+        try:
+            built = provenance_of(folder, release)["built_at"]
+        except ReferenceDataError:  # of one release, and the others are to be seen all the same
+            built = "not known"
+        table.add_row(release, built, links.get(release, ""))
     out.print()
     out.print(table)
 

@@ -53,8 +53,9 @@ def test_what_surprises_is_refused_until_it_is_accepted_by_name_and_can_be_gone_
         may,
     ]
     back = imdlens("data", "rollback", "--out", "d", cwd=tmp_path)
-    assert f"{may} is current" in back.stdout
-    assert f"went back from {found['release']}." in back.stdout
+    assert f"{may} is current: went back from {found['release']}." in back.stdout
+    next((tmp_path / "d").glob(f"releases/{found['release']}/provenance.json")).write_text("{", "utf-8")
+    assert "not known" in imdlens("data", "show", "--out", "d", cwd=tmp_path).stdout
     kept = imdlens("data", "prune", "--keep", "2", "--out", "d", cwd=tmp_path)
     assert (kept.returncode, kept.stdout) == (0, "2 releases are kept in d.\n")
 
