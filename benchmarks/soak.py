@@ -142,9 +142,9 @@ async def _soaked(server: Server, seconds: float, rate: float) -> tuple[list[Loo
     """Send at this rate, whether or not answers come, and look every ten seconds."""
     seen, looks, chance = Seen(), list[Look](), Random(2026)
     proof = {"Authorization": f"Bearer {server.key}"}
-    heading = ("minute", "answers", "p50 ms", "p95 ms", "p99 ms", "RSS MB", "USS MB", "files", "threads")
+    heading = ("minute", "answers", "p50 ms", "p95 ms", "p99 ms", "RSS MB", "USS MB", "files", "threads", "load")
     print(national.table(heading, []), flush=True)
-    limits = httpx.Limits(max_connections=64)
+    limits = httpx.Limits(max_connections=64, keepalive_expiry=2)  # the service closes idle ones after 5 s
     async with httpx.AsyncClient(base_url=server.url, headers=proof, timeout=30, limits=limits) as client:
         asker = _Asker(client, seen, chance)
         began, waiting = time.monotonic(), set[asyncio.Task[None]]()
@@ -185,7 +185,7 @@ def _row(minute: int, seen: Seen, last: Look) -> None:
     cut = quantiles(times, n=100)
     print(
         f"| {minute} | {len(times):,} | {cut[49]:.1f} | {cut[94]:.1f} | {cut[98]:.1f} | {last.rss:.0f} | {last.uss:.1f}"
-        f" | {last.files} | {last.threads} |",
+        f" | {last.files} | {last.threads} | {os.getloadavg()[0]:.0f} |",
         flush=True,
     )
 

@@ -221,7 +221,7 @@ def hl7_message(data: bytes) -> None:
     """The example for integration engines: a message that can be parsed becomes a body that can be sent."""
     try:
         message = mapping.parsed(data.decode("latin-1"))
-    except (hl7.HL7Exception, ValueError, IndexError, KeyError, AttributeError, TypeError):
+    except (hl7.HL7Exception, AssertionError, ValueError, IndexError, KeyError, AttributeError, TypeError):
         return  # the parser is not ours
     json.dumps(mapping.request_of(message, b"key"))
 

@@ -70,6 +70,7 @@ def enrich_tables(batches: Iterable[pa.RecordBatch], schema: pa.Schema, writer: 
     whole = pa.schema([*schema, *added], _metadata(schema, plan))
     rest = iter(batches)
     with ExitStack() as stack:
+        stack.enter_context(_no_text())
         if writer is not None:
             stack.callback(writer.abandon)
             writer.begin(whole, plan)
@@ -90,6 +91,15 @@ def enrich_tables(batches: Iterable[pa.RecordBatch], schema: pa.Schema, writer: 
             written.result()
         if writer is not None:
             writer.close()
+
+
+@contextmanager
+def _no_text() -> Iterator[None]:
+    """A file may call text what is none; that is found where it is to be written as text."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise FileProblemError("A column of text holds bytes that are no text in UTF-8.") from None
 
 
 def _getter(batch: pa.RecordBatch, needed: dict[str, int]) -> Callable[[str], pa.Array]:

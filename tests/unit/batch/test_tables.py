@@ -331,6 +331,14 @@ print(refused > 20)
     assert done.stdout.strip() == "True", done.stderr[-500:]
 
 
+def test_bytes_that_a_parquet_file_calls_text_and_are_none_are_said_in_a_sentence(enricher: Enricher) -> None:
+    text = pa.array([b"\xc2("]).cast(pa.binary())
+    called = pa.Array.from_buffers(pa.string(), 1, text.buffers())
+    table = read_parquet(parquet(pa.table({"postcode": ["NG1 1AA"], "note": called})))
+    with pytest.raises(FileProblemError, match=r"no text in UTF-8\.$"):
+        enrich_tables(table.batches, table.schema, NdjsonWriter(io.BytesIO()), Plan(enricher))
+
+
 def test_damaged_workbooks_are_said_in_a_sentence(enricher: Enricher) -> None:
     whole = workbook([["postcode"], *[[f"NG1 {i}"] for i in range(3000)]]).getvalue()
     for data in (
