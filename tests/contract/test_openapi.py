@@ -1,7 +1,6 @@
 """The OpenAPI document is complete, and the service does what it says, whatever is sent."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.sealed_store import YEAR, sealed
 from tests.service import bearer, calling, key_for
+from tests.starter_data import copy_without_counts
 
 NAMES = {"patient-view": "PatientView", "appointment-book": "AppointmentBook"}
 # CDS Hooks has a status of its own for a request whose prefetch is missing, and FHIR for a format that is not JSON;
@@ -71,7 +71,7 @@ def table(_: schemathesis.SerializationContext, value: Any) -> bytes:
 def linked(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The document of a service that has published something, so that links have somewhere to lead."""
     folder = tmp_path_factory.mktemp("linked") / "data"
-    shutil.copytree(starter, folder)
+    copy_without_counts(starter, folder)
     settings = Settings(data_dir=folder)
     engine = open_store(settings)
     sealed(engine, YEAR[:3], 100)

@@ -19,6 +19,7 @@ from app.settings import Settings
 from tests.integration.running import free_port, serving
 from tests.sealed_store import YEAR, sealed
 from tests.service import key_in
+from tests.starter_data import copy_without_counts
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "start").glob("*.md"))
@@ -61,11 +62,18 @@ def ran(script: str, cwd: Path) -> str:
     return told
 
 
+def clear(folder: Path) -> None:
+    """Take away what another test's commands left: nothing is written over."""
+    for made in ("answered.csv", "tables"):
+        shutil.rmtree(folder / made, ignore_errors=True)
+        (folder / made).unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="module")
 def demonstration(starter: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what `make demo` leaves in it, of fewer months."""
     folder = tmp_path_factory.mktemp("start")
-    shutil.copytree(starter, folder / DEMO)
+    copy_without_counts(starter, folder / DEMO)
     (folder / DEMO / "local").mkdir()
     engine = counting.open_store(Settings(data_dir=folder / DEMO))
     with writing(engine) as connection:
@@ -85,6 +93,7 @@ def test_the_start_of_an_integration_engineer_shows_what_it_says(tmp_path: Path)
 
 
 def test_the_start_of_an_analyst_answers_a_file_and_reads_published_tables(demonstration: Path) -> None:
+    clear(demonstration)
     key = key_in(demonstration, "breakdowns", IMDLENS_DATA_DIR=DEMO)
     with serving(demonstration, IMDLENS_DATA_DIR=DEMO) as (url, _):
         script = commands("information").replace("http://127.0.0.1:8080", url).replace("imdl_…", key)
@@ -113,9 +122,7 @@ def test_the_commands_of_the_readme_for_files_tables_and_a_paper_do_what_it_says
         for begin in ("export PATH", "imdlens enrich", "curl -s")
     )
     (demonstration / "patients.csv").write_text("id,postcode\n007,NG1 1AA\n", "utf-8")
-    for made in ("answered.csv", "tables"):
-        shutil.rmtree(demonstration / made, ignore_errors=True)
-        (demonstration / made).unlink(missing_ok=True)
+    clear(demonstration)
     with serving(demonstration, IMDLENS_DATA_DIR=DEMO) as (url, _):
         told = ran(script.replace("http://127.0.0.1:8080", url).replace("2026-Q2", "2024-Q1"), demonstration)
     assert told.count("\ufeffperiod,organisation,specialty") == 2
@@ -125,7 +132,7 @@ def test_the_commands_of_the_readme_for_files_tables_and_a_paper_do_what_it_says
 
 
 def test_the_start_of_an_operator_serves_measures_and_revokes(starter: Path, tmp_path: Path) -> None:
-    shutil.copytree(starter, tmp_path / "imdlens-data")
+    copy_without_counts(starter, tmp_path / "imdlens-data")
     port = free_port()
     script = commands("operator").replace("8080", str(port)).replace("imdlens serve", f"imdlens serve --port {port}")
     told = ran(script, tmp_path)

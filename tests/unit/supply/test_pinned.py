@@ -7,7 +7,7 @@ import pytest
 from supply.pinned import PINS, needed, pins, versions
 
 TEXT = PINS.read_text("utf-8")
-APART = {"py4j", "pyspark"}  # the extra `spark`, whose environment is its own
+APART = {"atheris", "py4j", "pyspark"}  # the extras `fuzz` and `spark`, which no test of the suite needs
 
 
 def test_everything_that_running_and_testing_need_is_pinned_at_the_version_that_is_installed() -> None:
