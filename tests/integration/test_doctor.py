@@ -3,7 +3,6 @@
 import datetime
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -36,6 +35,7 @@ from app.settings import Settings
 from tests.databases import Postgres, opened
 from tests.integration.running import imdlens
 from tests.service import key_for
+from tests.starter_data import copy_without_counts
 from tests.unit.counts.events import EDITION, close_month, event, run
 
 SECRET = "a secret of sixteen or more"
@@ -289,7 +289,7 @@ def test_signposts_past_their_review_are_a_warning(sound: Settings, tmp_path: Pa
 def copied(starter: Path, tmp_path: Path) -> Path:
     """A copy of the starter data, to be spoilt."""
     folder = tmp_path / "data"
-    shutil.copytree(starter, folder, symlinks=True, ignore=shutil.ignore_patterns("counts"))
+    copy_without_counts(starter, folder)
     return folder
 
 
