@@ -19,10 +19,10 @@ Every command of `imdlens`, with all its options. `imdlens COMMAND --help` says 
 
 def page() -> str:
     """The page."""
-    return _HEAD + "\n".join(_section(name, command) for name, command in sorted(_all()))
+    return _HEAD + "\n".join(_section(name, command) for name, command in sorted(commands()))
 
 
-def _all() -> Iterator[tuple[str, Any]]:
+def commands() -> Iterator[tuple[str, Any]]:
     """Commands by their whole name, those of other modules too."""
     elsewhere = typer.Typer()
     for name, module in cli.ELSEWHERE.items():

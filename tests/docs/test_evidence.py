@@ -5,17 +5,14 @@ import csv
 import posixpath
 import re
 from functools import cache
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import get_args
 
 import pytest
-import typer
-from typer.main import get_command
 
-from app import cli, logs, request_log
+from app import logs, request_log
 from app.access import schema as access_schema
 from app.access import tokens
 from app.contract.platform import Ready
@@ -24,6 +21,7 @@ from app.database import metadata
 from app.doors import DOORS
 from app.metrics import TABLE
 from app.settings import Settings
+from handbook import commands as installed
 from tests.unit.context.test_words import grade
 
 ROOT = Path(__file__).parents[2]
@@ -318,20 +316,10 @@ def said(name: str) -> bool:
 @cache
 def commands() -> dict[str, frozenset[str]]:
     """Every command with its options: `counts seal` and `--without`."""
-    app = typer.Typer()
-    for name, module in cli.ELSEWHERE.items():
-        own = getattr(import_module(module), name)
-        if isinstance(own, typer.Typer):
-            app.add_typer(own, name=name)
-        else:
-            app.command(name)(own)
-    found: dict[str, frozenset[str]] = {}
-    for root in (get_command(cli.app), get_command(app)):
-        for name, command in root.commands.items():  # type: ignore[attr-defined]
-            for under, leaf in getattr(command, "commands", {"": command}).items():
-                options = {option for parameter in leaf.params for option in parameter.opts}
-                found[f"{name} {under}".strip()] = frozenset(options)
-    return found
+    return {
+        name: frozenset(option for parameter in command.params for option in parameter.opts)
+        for name, command in installed.commands()
+    }
 
 
 def is_known(name: str) -> bool:

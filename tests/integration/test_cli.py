@@ -198,14 +198,7 @@ def test_verify_and_rollback_say_what_they_did(tmp_path: Path) -> None:
 
 def test_data_fetch_downloads_through_a_mirror_and_then_builds(tmp_path: Path) -> None:
     with arcgis_server.running() as server:
-        server.files = {
-            test_fetch.SEARCH: test_fetch.search_answer(
-                test_fetch.result(test_fetch.NAME, 1_790_000_000_000, test_fetch.NEWEST)
-            ),
-            test_fetch.DATA: arcgis_server.Served(test_fetch.DIRECTORY),
-            test_fetch.url("iod2025"): arcgis_server.Served(test_fetch.FILE_2025),
-            test_fetch.url("iod2019"): arcgis_server.Served(test_fetch.FILE_2019),
-        }
+        server.files = test_fetch.newest()
         fetched = imdlens(
             "data", "fetch", "--mirror", server.base, "--no-build", "--out", "d", cwd=tmp_path, NO_PROXY="127.0.0.1"
         )

@@ -79,14 +79,7 @@ def test_an_edition_that_the_settings_need_is_asked_for_before_a_release_is_curr
 
 def test_without_files_the_newest_are_fetched_and_what_cannot_be_built_changes_nothing(tmp_path: Path) -> None:
     with arcgis_server.running() as server:
-        server.files = {
-            test_fetch.SEARCH: test_fetch.search_answer(
-                test_fetch.result(test_fetch.NAME, 1_790_000_000_000, test_fetch.NEWEST)
-            ),
-            test_fetch.DATA: arcgis_server.Served(test_fetch.DIRECTORY),
-            test_fetch.url("iod2025"): arcgis_server.Served(test_fetch.FILE_2025),
-            test_fetch.url("iod2019"): arcgis_server.Served(test_fetch.FILE_2019),
-        }
+        server.files = test_fetch.newest()
         ran = imdlens("data", "update", "--mirror", server.base, "--out", "d", cwd=tmp_path, NO_PROXY="127.0.0.1")
     assert ran.returncode == 1
     assert "have ONSPD_AUG_2026.zip" in ran.stderr

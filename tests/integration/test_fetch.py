@@ -94,12 +94,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     with running() as server:
-        server.files = {
-            SEARCH: search_answer(result(NAME, 1_790_000_000_000, NEWEST)),
-            DATA: Served(DIRECTORY),
-            url("iod2025"): Served(FILE_2025),
-            url("iod2019"): Served(FILE_2019),
-        }
+        server.files = newest()
         yield Site(server, tmp_path / "files")
 
 
@@ -113,6 +108,16 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def url(release: str) -> str:
     return next(urlsplit(r.url).path for r in manifest().releases if r.id == release and r.url)
+
+
+def newest() -> dict[str, Served]:
+    """What the official sites serve: a directory that a search finds, and both English indices."""
+    return {
+        SEARCH: search_answer(result(NAME, 1_790_000_000_000, NEWEST)),
+        DATA: Served(DIRECTORY),
+        url("iod2025"): Served(FILE_2025),
+        url("iod2019"): Served(FILE_2019),
+    }
 
 
 def nothing_named(site: Site, name: str = NAME) -> bool:
