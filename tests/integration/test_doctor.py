@@ -72,8 +72,8 @@ def warning(settings: Settings, name: str) -> str:
 
 @pytest.fixture
 def sound(starter: Path, tmp_path: Path) -> Settings:
-    """A deployment with a store and a key, on SQLite."""
-    settings = settings_of(starter, tmp_path)
+    """A deployment with a store and a key, on SQLite, and data of its own: no other test's service writes there."""
+    settings = settings_of(copy_without_counts(starter, tmp_path / "data"), tmp_path)
     key_for(settings)
     return settings
 
