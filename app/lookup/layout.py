@@ -33,6 +33,9 @@ LARGE_USER: Final = 1 << 19
 LOW_PRECISION: Final = 1 << 20
 INTRODUCED_SHIFT: Final = 21  # months since December 1969, 11 bits; 0 not known
 
+# Types that sections are held as. No other name is handed to numpy, whose reader of names raises what nobody promises.
+_TYPES: Final = {name: np.dtype(name) for name in ("|u1", "<u2", "<u4", "<i4", "|S9")}
+
 # What the sections `share` and `rural` hold of an area.
 SHARE_MOST: Final = 100  # whole percent up to here
 SHARE_FEW: Final = 254  # the share is of so few that it is not told
@@ -104,7 +107,7 @@ def read_index(path: Path) -> IndexFile:
         header = json.loads(mapped[_PREFIX.size : _PREFIX.size + length])
         start = _PREFIX.size + length
         sections = {
-            name: np.frombuffer(mapped, np.dtype(s["dtype"]), int(np.prod(s["shape"])), start + s["offset"]).reshape(
+            name: np.frombuffer(mapped, _TYPES[s["dtype"]], int(np.prod(s["shape"])), start + s["offset"]).reshape(
                 s["shape"]
             )
             for name, s in header.pop("sections").items()
