@@ -2,8 +2,8 @@
 
     python -m fuzz [NAME ...] [--runs 1000000] [--seconds 0] [--limit 10] [--findings fuzz-findings]
 
-Each target is a process of its own. An input that fails is kept in the folder of findings, and is run again by
-`python -m fuzz NAME --again FILE`. Exits with 1 where anything was found.
+Each target runs in processes of its own, one after the other with one corpus. An input that fails is kept in the folder
+of findings, and is run again by `python -m fuzz NAME --again FILE`. Exits with 1 where anything was found.
 """
 
 import argparse
@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 _MEMORY_MB = 3000  # of a process; one allocation may be half of it
+# Inputs of a process. atheris keeps some 2.7 KB of every input where arrays are compared; without it the same inputs
+# leave nothing behind.
+_STRETCH = 250_000
 _DONE = re.compile(r"Done (\d+) runs in (\d+) second")
 _AT = re.compile(r"^#(\d+)\s", re.MULTILINE)
 
@@ -39,6 +42,7 @@ def main() -> None:
     arguments.add_argument("--findings", type=Path, default=Path("fuzz-findings"))
     arguments.add_argument("--again", type=Path, help="run one file and nothing else")
     arguments.add_argument("--child", help=argparse.SUPPRESS)
+    arguments.add_argument("--corpus", type=Path, help=argparse.SUPPRESS)
     options = arguments.parse_args()
     if options.child:
         _child(options.child, options)
@@ -66,20 +70,37 @@ def main() -> None:
 
 
 def run(name: str, options: argparse.Namespace) -> Outcome:
-    """One target in a process of its own, until its inputs are used up or one of them fails."""
-    command = [sys.executable, "-m", "fuzz", "--child", name, "--findings", str(options.findings)]
-    command += ["--runs", str(options.runs), "--seconds", str(options.seconds), "--limit", str(options.limit)]
-    began = time.monotonic()
-    with (options.findings / f"{name}.log").open("w+b") as log:
+    """One target in processes of its own, until its inputs are used up or one of them fails."""
+    inputs, began = 0, time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="imdlens-corpus-") as corpus:
+        while True:
+            left = options.seconds and options.seconds - int(time.monotonic() - began)
+            runs = min(_STRETCH, options.runs - inputs)
+            code, told = _stretch(name, options, corpus, runs, left)
+            seconds = time.monotonic() - began
+            if code or not (done := _DONE.search(told)):
+                reached = [int(number) for number in _AT.findall(told)]
+                kinds = ("timeout", "out-of-memory", "Uncaught Python exception")
+                kind = next((kind for kind in kinds if kind in told), "crash")
+                return Outcome(name, inputs + max(reached, default=0), seconds, f"{kind} (see {_log(name, options)})")
+            inputs += int(done[1])
+            if inputs >= options.runs or (options.seconds and seconds >= options.seconds - 1):
+                return Outcome(name, inputs, seconds, "")
+
+
+def _stretch(name: str, options: argparse.Namespace, corpus: str, runs: int, seconds: int) -> tuple[int, str]:
+    """One process: how it ended, and what it printed."""
+    command = [sys.executable, "-m", "fuzz", "--child", name, "--findings", str(options.findings), "--corpus", corpus]
+    command += ["--runs", str(runs), "--seconds", str(seconds), "--limit", str(options.limit)]
+    with _log(name, options).open("w+b") as log:
         code = subprocess.run(command, stdout=log, stderr=log, check=False).returncode
         log.seek(0)
-        told = log.read().decode("utf-8", "replace")
-    seconds = time.monotonic() - began
-    if code == 0 and (done := _DONE.search(told)):
-        return Outcome(name, int(done[1]), float(done[2]), "")
-    reached = [int(number) for number in _AT.findall(told)]
-    kind = next((kind for kind in ("timeout", "out-of-memory", "Uncaught Python exception") if kind in told), "crash")
-    return Outcome(name, max(reached, default=0), seconds, f"{kind} (see {options.findings / name}.log)")
+        return code, log.read().decode("utf-8", "replace")
+
+
+def _log(name: str, options: argparse.Namespace) -> Path:
+    folder: Path = options.findings
+    return folder / f"{name}.log"
 
 
 def _child(name: str, options: argparse.Namespace) -> None:
@@ -88,22 +109,21 @@ def _child(name: str, options: argparse.Namespace) -> None:
         import atheris
     except ImportError:
         sys.exit("Fuzzing needs atheris: pip install -e '.[fuzz]'.")
-    with atheris.instrument_imports(include=["app"]):
+    with atheris.instrument_imports(include=["app", "examples", "hl7"]):
         from fuzz.files import without_threads
         from fuzz.seeds import SEEDS, words
         from fuzz.targets import TARGETS
 
     without_threads()
     told = TARGETS[name]
-    with tempfile.TemporaryDirectory(prefix="imdlens-corpus-") as folder:
-        corpus = Path(folder) / "corpus"
-        corpus.mkdir()
-        begin = SEEDS[name]() if name in SEEDS else []
-        for number, seed in enumerate(begin):
-            (corpus / str(number)).write_bytes(seed)
-            told.target(seed)  # what it needs is made now, and not within the first input's time
-        listed = Path(folder) / "words"
-        listed.write_text("\n".join(f'"{_escaped(word)}"' for word in (words(name) if begin else [])))
+    corpus: Path = options.corpus
+    begin = SEEDS[name]() if name in SEEDS else []
+    for number, seed in enumerate(begin):
+        (corpus / str(number)).write_bytes(seed)
+        told.target(seed)  # what it needs is made now, and not within the first input's time
+    with tempfile.NamedTemporaryFile("w", prefix="imdlens-words-") as listed:
+        listed.write("\n".join(f'"{_escaped(word)}"' for word in (words(name) if begin else [])))
+        listed.flush()
         libfuzzer = [
             "fuzz",
             f"-runs={options.runs}",
@@ -113,7 +133,7 @@ def _child(name: str, options: argparse.Namespace) -> None:
             f"-max_len={told.longest}",
             f"-artifact_prefix={options.findings}/{name}-",
             "-reload=0",
-            *([f"-dict={listed}"] if begin else []),
+            *([f"-dict={listed.name}"] if begin else []),
             str(corpus),
         ]
         atheris.Setup(libfuzzer, _kept(told.target, options.findings / f"{name}-found"), enable_python_coverage=True)

@@ -8,8 +8,6 @@ import json
 import time
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import hl7
@@ -48,12 +46,12 @@ from app.routers.answering import question_of, read_record
 from app.routers.json_body import read_json
 from app.sealing import BadTokenError, ExpiredTokenError
 from app.tracing import read_trace
-from fuzz import around
+from examples.hl7v2 import mapping
+from fuzz import around, values
 from tests.unit.access.signers import HOOK, NOW
 
 DAY = date(2026, 11, 20)
 SECRETS = (b"a secret of thirty-two characters",)
-MAPPING = Path(__file__).parents[1] / "examples" / "hl7v2" / "mapping.py"
 
 
 def postcodes(data: bytes) -> None:
@@ -115,10 +113,15 @@ def _value(data: bytes) -> Any:
         return None
 
 
-def enrichment(data: bytes) -> None:
+def _edited(*seeds: Any) -> Callable[[bytes], Any]:
+    """A reader of bytes as edits of these, by way of JSON text."""
+    return lambda data: _value(json.dumps(values.edited(data, seeds)).encode())
+
+
+def enrichment(data: bytes, read: Callable[[bytes], Any] = _value) -> None:
     """A body of `/v1/enrich`: refused as a Problem, or answered in JSON that names no postcode."""
     try:
-        record = read_record(_value(data))
+        record = read_record(read(data))
     except Problem as problem:
         json.dumps(problem.body())
         return
@@ -128,19 +131,29 @@ def enrichment(data: bytes) -> None:
         assert isinstance(json.loads(written), dict)
 
 
-def contact(data: bytes) -> None:
+def enrichment_values(data: bytes) -> None:
+    """`enrichment` of sound JSON."""
+    enrichment(data, _edited(values.RECORD))
+
+
+def contact(data: bytes, read: Callable[[bytes], Any] = _value) -> None:
     """A contact whose structure is sound: a value is read or noticed, and none raises."""
     try:
-        record = read_record({"postcode": None, "contact": _value(data)})
+        record = read_record({"postcode": None, "contact": read(data)})
     except Problem:
         return
-    read, notices = read_contact(record.get("contact") or {}, DAY, "2020-04")
-    assert read is not None or notices
+    found, notices = read_contact(record.get("contact") or {}, DAY, "2020-04")
+    assert found is not None or notices
 
 
-def fhir(data: bytes) -> None:
+def contact_values(data: bytes) -> None:
+    """`contact` of sound JSON."""
+    contact(data, _edited(values.CONTACT))
+
+
+def fhir(data: bytes, read: Callable[[bytes], Any] = _value) -> None:
     """A Patient or Parameters: a fault that holds no value, or an answer."""
-    question = read_question(_value(data), DAY)
+    question = read_question(read(data), DAY)
     if isinstance(question, Fault):
         return
     answer = enrich(question, around.index(), around.rules())
@@ -148,24 +161,34 @@ def fhir(data: bytes) -> None:
     json.dumps(observation(answer, around.rules(), DAY, "https://imd-lens.example.nhs.uk/fhir/R4"))
 
 
-def hooks(data: bytes) -> None:
+def fhir_values(data: bytes) -> None:
+    """`fhir` of sound JSON."""
+    fhir(data, _edited(values.PATIENT, values.PARAMETERS))
+
+
+def hooks(data: bytes, read: Callable[[bytes], Any] = _value) -> None:
     """A body of any door of CDS Hooks."""
-    value = _value(data)
+    value = read(data)
     for kind in (PatientViewRequest, AppointmentBookRequest, CdsFeedback):
         try:
-            read = kind.model_validate(value)
+            body = kind.model_validate(value)
         except ValidationError:
             continue
-        if isinstance(read, CdsFeedback):
+        if isinstance(body, CdsFeedback):
             continue
-        patient = cds_hooks.prefetched_patient(read.prefetch)
+        patient = cds_hooks.prefetched_patient(body.prefetch)
         if patient is None:
             continue
-        if isinstance(read, AppointmentBookRequest):
+        if isinstance(body, AppointmentBookRequest):
             json.dumps(cds_hooks.offers_card(patient, DAY, around.rules(), "id"))
             continue
         answer = enrich(cds_hooks.question_of(patient, DAY), around.index(), around.rules())
         json.dumps(cds_hooks.context_card(answer, around.index().release, around.rules(), "id", None))
+
+
+def hooks_values(data: bytes) -> None:
+    """`hooks` of sound JSON."""
+    hooks(data, _edited(values.hook("patient-view"), values.hook("appointment-book"), values.FEEDBACK))
 
 
 RULE_FILES: tuple[tuple[str, Callable[[RuleFolder], Any]], ...] = (
@@ -201,20 +224,6 @@ def rule_files(data: bytes) -> None:
 def check_sentence(error: Exception) -> None:
     """A refusal is a sentence, with an end."""
     assert str(error).endswith(".")
-
-
-def _mapping() -> ModuleType:
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    spec = spec_from_file_location("mapping", MAPPING)
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-mapping = _mapping()
 
 
 def hl7_message(data: bytes) -> None:
@@ -270,8 +279,17 @@ def known_tokens() -> tuple[bytes, ...]:
 
 def spool(data: bytes) -> None:
     """A spooled batch that a disk changed: read, or refused by an error that sets it aside."""
+    _spooled(data.decode("utf-8", "replace"))
+
+
+def spool_values(data: bytes) -> None:
+    """`spool` of sound JSON."""
+    _spooled(json.dumps(values.edited(data, [values.SPOOLED])))
+
+
+def _spooled(text: str) -> None:
     try:
-        read_spooled("batch", data.decode("utf-8", "replace"))
+        read_spooled("batch", text)
     except (ValueError, TypeError, LookupError):
         return
 

@@ -2,66 +2,28 @@
 
 import io
 import json
-from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.counts.spool import _write as write_spooled
-from app.counts.store import Batch, Event
 from app.enrichment import Question, enrich
 from fuzz import around
 from fuzz.files import with_sheet, workbook_parts
-from fuzz.readers import DAY, MAPPING, RULE_FILES
+from fuzz.readers import DAY, RULE_FILES
+from fuzz.values import CONTACT, FEEDBACK, PARAMETERS, PATIENT, RECORD, SIGNALS, SPOOLED, hook
 from tests.unit.access import signers
 
-CONTACT = {
-    "date": "2026-11-20", "specialty": "100", "type": "outpatient", "attendance": "first", "mode": "in_person",
-    "outcome": "attended", "age": 54, "sex": "female", "event_id": "a-visit",
-    "ethnic_category": {"system": "england", "code": "A"},
-}  # fmt: skip
-SIGNALS = {"accommodation_status": "01", "snomed": ["32911000"], "interpreter_required": True}
-RECORD = {"postcode": "NG1 1AA", "contact": CONTACT, "signals": SIGNALS, "include": ["context", "area"]}
-PATIENT = {
-    "resourceType": "Patient",
-    "birthDate": "1972-03-04",
-    "address": [
-        {"use": "temp", "postalCode": "DT1 1AA", "period": {"start": "2026", "end": "2026-12"}},
-        {"use": "home", "postalCode": "NG1 1AA", "period": {"start": "2020-01-01T00:00:00Z"}},
-    ],
-    "extension": [
-        {
-            "url": "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-EthnicCategory",
-            "valueCodeableConcept": {
-                "coding": [{"system": "https://fhir.hl7.org.uk/CodeSystem/UKCore-EthnicCategoryEngland", "code": "A"}]
-            },
-        },
-        {"url": "http://hl7.org/fhir/StructureDefinition/patient-interpreterRequired", "valueBoolean": True},
-    ],
-}
-PARAMETERS = {
-    "resourceType": "Parameters",
-    "parameter": [
-        {"name": "patient", "resource": PATIENT},
-        {"name": "postcode", "valueString": "NG1 1AA"},
-        {"name": "age", "valueInteger": 54},
-        {"name": "specialty", "valueCode": "100"},
-        {"name": "signal-snomed", "valueCode": "32911000"},
-        {"name": "include", "valueCode": "context"},
-    ],
-}
+_EXAMPLES = Path(__file__).parents[1] / "examples" / "hl7v2"
 
 
 def _json(*values: Any) -> list[bytes]:
     return [json.dumps(value).encode() for value in values]
-
-
-def _hook(name: str) -> dict[str, Any]:
-    return {"hook": name, "hookInstance": "1", "context": {"patientId": "1"}, "prefetch": {"patient": PATIENT}}
 
 
 def _postcodes() -> list[bytes]:
@@ -145,10 +107,10 @@ def _headers() -> list[bytes]:
     return [*tokens(), trace, b"imdl_" + b"A" * 43, b""]
 
 
-def _spool() -> list[bytes]:
-    cell = (0, "2026-11", "100", "outpatient", "first", "attended", "IoD2025", "3")
-    batch = Batch("id", {("2026-11", "IoD2025"): Counter({cell: 2})}, [Event([cell], ("a", "b"))])
-    return [write_spooled(batch).encode()]
+def _chosen_at_random() -> list[bytes]:
+    """What `values.edited` makes edits of: any bytes will do."""
+    chance = Random(2026)
+    return [chance.randbytes(length) for length in (0, 4, 8, 16, 16, 32, 32, 64)]
 
 
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
@@ -157,14 +119,15 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "enrichment": lambda: _json(RECORD, {"postcode": "ZZ99 3VZ"}, {"postcode": None}),
     "contact": lambda: _json(CONTACT, {"age": "054", "date": "2026-02-30"}),
     "fhir": lambda: _json(PATIENT, PARAMETERS),
-    "hooks": lambda: _json(
-        _hook("patient-view"), _hook("appointment-book"), {"feedback": [{"card": "1", "outcome": "accepted"}]}
-    ),
+    "hooks": lambda: _json(hook("patient-view"), hook("appointment-book"), FEEDBACK),
     "headers": _headers,
     "card": _cards,
     "rule_files": _rule_files,
-    "hl7_message": lambda: [path.read_bytes() for path in sorted(MAPPING.parent.glob("*.hl7"))],
-    "spool": _spool,
+    "hl7_message": lambda: [path.read_bytes() for path in sorted(_EXAMPLES.glob("*.hl7"))],
+    "spool": lambda: _json(SPOOLED),
+    **dict.fromkeys(
+        ("contact_values", "enrichment_values", "fhir_values", "hooks_values", "spool_values"), _chosen_at_random
+    ),
     "index": _index,
     "ndjson": _ndjson,
     "delimited": _delimited,
