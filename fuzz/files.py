@@ -1,15 +1,19 @@
 """Targets that read whole files: delimited text, NDJSON, Parquet, workbooks, the index."""
 
 import io
+import resource
+import signal
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cache
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from typing import Any, Self
 
 from app.batch import delimited as delimited_reader
 from app.batch import ndjson as ndjson_reader
-from app.batch import tables
+from app.batch import sheets, tables
 from app.batch.delimited import enrich_delimited, read_delimited
 from app.batch.ndjson import enrich_ndjson
 from app.batch.plan import FileProblemError, Plan
@@ -128,7 +132,59 @@ def workbook(data: bytes) -> None:
     """A workbook, or with an odd first byte one whose sheet's XML is the rest: answered, or a sentence."""
     options, content = (data[0], data[1:]) if data else (0, b"")
     plan = _plan(options & 2)
-    _answered(lambda: tables.read_excel(io.BytesIO(with_sheet(content) if options & 1 else content), plan), plan)
+    book = with_sheet(content) if options & 1 else content
+    if _reader().survives(book, has_header=plan.has_header):
+        _answered(lambda: sheets.read_sheet(io.BytesIO(book), None, has_header=plan.has_header), plan)
+
+
+class _Reader:
+    """A process that reads every workbook first, with the memory that the product's has: it may end, this one may not.
+
+    One for many workbooks, since to start one for each, as the product does, takes longer than all that is tried here.
+    """
+
+    _MEMORY = 2 << 30
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self._here, there = Pipe()
+        self._process = get_context("fork").Process(target=self._serve, args=(there,), daemon=True)
+        self._process.start()
+        there.close()
+
+    def _serve(self, pipe: Connection) -> None:
+        signal.signal(signal.SIGABRT, signal.SIG_DFL)  # the fuzzer's own would call it a crash of the fuzzer
+        resource.setrlimit(resource.RLIMIT_AS, (self._MEMORY, self._MEMORY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        while True:
+            book, has_header = pipe.recv()
+            survived = True
+            try:
+                table = sheets.read_sheet(io.BytesIO(book), None, has_header=has_header)
+                for _ in table.batches:
+                    pass
+            except MemoryError:
+                survived = False
+            except BaseException:  # noqa: BLE001, S110 - raised again by who asks, where it is seen
+                pass
+            pipe.send(survived)
+
+    def survives(self, book: bytes, *, has_header: bool) -> bool:
+        """Whether a workbook is read with so much memory; the product says a sentence where it is not."""
+        try:
+            self._here.send((book, has_header))
+            return bool(self._here.recv())
+        except (EOFError, OSError):
+            self._process.join()
+            self._start()
+            return False
+
+
+@cache
+def _reader() -> _Reader:
+    return _Reader()
 
 
 @cache

@@ -101,7 +101,9 @@ def _convert(
     if found.name == "parquet":
         table = tables.read_parquet(source)
     elif found.name == "excel":
-        table = tables.read_excel(source, plan)
+        from app.batch import sheets
+
+        table = sheets.read_excel(source, plan)
     elif found.name == "ndjson":
         if not source.seekable():
             raise FileProblemError("NDJSON from a stream can only be written as NDJSON: name the file.")

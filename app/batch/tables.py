@@ -1,4 +1,4 @@
-"""Tables that are not kept byte by byte: Parquet, Excel and NDJSON read as Arrow's batches, and written from them."""
+"""Tables that are not kept byte by byte: Parquet and NDJSON read as Arrow's batches, and those and Excel written."""
 
 import csv
 import io
@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, Final, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum
 
 from app.batch.columns import text_column
 from app.batch.ndjson import objects
@@ -438,129 +437,6 @@ def _plain_values(column: pa.Array, *, in_json: bool = False) -> list[Any]:
 
 
 # -------------------------------------------------------------------------------------------- Excel
-
-
-def read_excel(source: BinaryIO, plan: Plan) -> Table:
-    """The first sheet, or `plan.sheet`, of an .xlsx, .xlsb, .xls or .ods workbook.
-
-    The first row that is not empty is the heading. Text stays text, leading zeros and all; numbers, days and truth
-    values keep their types where all of a column's agree, and are text beside text. An empty cell is null.
-    """
-    with _excel_damage():
-        source.seek(0)
-        book = CalamineWorkbook.from_filelike(source)
-        sheets = [s.name for s in book.sheets_metadata if s.typ == SheetTypeEnum.WorkSheet]
-    if not sheets:
-        raise FileProblemError("The workbook has no sheet with cells.")
-    if plan.sheet is not None and plan.sheet not in sheets:
-        raise FileProblemError(f"The workbook has no sheet called {plan.sheet}; it has {', '.join(sheets[:5])}.")
-    with _excel_damage():
-        sheet = book.get_sheet_by_name(plan.sheet or sheets[0])
-        rows = _filled(sheet)
-        names = [_cell_text(cell) or "" for cell in next(rows, [])] if plan.has_header else None
-        kinds: list[set[type]] = [set() for _ in names or ()]
-        count = 0
-        for row in rows:
-            kinds.extend(set() for _ in range(len(row) - len(kinds)))
-            count += 1
-            for found, cell in zip(kinds, row, strict=False):
-                if cell != "":
-                    found.add(_cell_kind(cell))
-    if names is None:
-        names = [str(i + 1) for i in range(len(kinds))]
-    names += [""] * (len(kinds) - len(names))
-    schema = pa.schema([pa.field(name, _cell_type(found)) for name, found in zip(names, kinds, strict=True)])
-    return Table(schema, _excel_batches(sheet, schema, has_header=plan.has_header), count)
-
-
-def _filled(sheet: CalamineSheet) -> Iterator[list[Any]]:
-    """Rows from the first one that is not empty."""
-    rows = iter(sheet.iter_rows())
-    for row in rows:
-        if any(cell != "" for cell in row):
-            yield row
-            break
-    yield from rows
-
-
-def _excel_batches(sheet: CalamineSheet, schema: pa.Schema, *, has_header: bool) -> Iterator[pa.RecordBatch]:
-    rows = _filled(sheet)
-    if has_header:
-        next(rows, None)
-    some: list[list[Any]] = []
-    for row in rows:
-        some.append(row)
-        if len(some) == ROWS // 4:
-            yield _excel_batch(some, schema)
-            some = []
-    if some:
-        yield _excel_batch(some, schema)
-
-
-def _excel_batch(rows: list[list[Any]], schema: pa.Schema) -> pa.RecordBatch:
-    arrays = []
-    for place, field in enumerate(schema):
-        cells = (row[place] if place < len(row) else "" for row in rows)
-        read: Callable[[Any], Any] = _CELLS.get(field.type, _cell_text)
-        arrays.append(pa.array([None if cell == "" else read(cell) for cell in cells], field.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _cell_kind(cell: Any) -> type:
-    """A cell's type; `int` of a number that is whole, since a sheet knows no other numbers than fractions."""
-    if isinstance(cell, float):
-        return int if cell.is_integer() and abs(cell) < _WHOLE else float
-    return type(cell)
-
-
-def _cell_type(kinds: set[type]) -> pa.DataType:
-    for known, kind in _TYPES:
-        if kinds and kinds <= known:
-            return kind
-    return pa.string()
-
-
-_TYPES: Final[tuple[tuple[set[type], pa.DataType], ...]] = (
-    ({bool}, pa.bool_()),
-    ({int}, pa.int64()),
-    ({int, float}, pa.float64()),
-    ({date}, pa.date32()),
-    ({date, datetime}, pa.timestamp("us")),
-    ({time}, pa.time64("us")),
-    ({timedelta}, pa.duration("us")),
-)
-_CELLS: Final[dict[pa.DataType, Callable[[Any], Any]]] = {kind: lambda cell: cell for _, kind in _TYPES} | {
-    pa.int64(): int,
-    pa.float64(): float,
-    pa.timestamp("us"): lambda cell: cell if isinstance(cell, datetime) else datetime(cell.year, cell.month, cell.day),  # noqa: DTZ001
-}
-
-
-def _cell_text(cell: Any) -> str:
-    if isinstance(cell, bool):
-        return str(cell).lower()
-    if isinstance(cell, float) and _cell_kind(cell) is int:
-        return str(int(cell))
-    return cell.isoformat() if isinstance(cell, (date, time)) else str(cell)
-
-
-@contextmanager
-def _excel_damage() -> Iterator[None]:
-    """The reader's errors as sentences: its own may quote what is in the file."""
-    try:
-        yield
-    except PasswordError:
-        raise FileProblemError("The workbook is protected by a password: save it without one first.") from None
-    except (CalamineError, ValueError, KeyError, OverflowError, EOFError):
-        raise FileProblemError("The workbook is damaged, or is no Excel or OpenDocument file.") from None
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise FileProblemError("The workbook is damaged, or is no Excel or OpenDocument file.") from None
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # of the reader's own language, and no Exception
-            raise
-        raise FileProblemError("The workbook is damaged, or is no Excel or OpenDocument file.") from None
 
 
 _NO_XML: Final = {0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}  # no characters, which would make the workbook unreadable

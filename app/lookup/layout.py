@@ -115,6 +115,8 @@ def read_index(path: Path) -> IndexFile:
     # A recursion: a header of brackets within brackets.
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise IndexFileError(f"{path} is not a well-formed index.") from error
+    if not all(array.flags.aligned for array in sections.values()):  # one value at a time could not be read
+        raise IndexFileError(f"{path} is not a well-formed index: a section begins between two values.")
     return IndexFile(header, sections, digest.hex(), size)
 
 

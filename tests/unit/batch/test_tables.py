@@ -5,7 +5,8 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,7 @@ from python_calamine import load_workbook
 from app.batch import tables
 from app.batch.columns import Answers, Enricher, Wanted
 from app.batch.plan import FileProblemError, Plan
+from app.batch.sheets import read_excel, read_sheet
 from app.batch.tables import (
     CsvWriter,
     ExcelWriter,
@@ -28,7 +30,6 @@ from app.batch.tables import (
     Table,
     Writer,
     enrich_tables,
-    read_excel,
     read_ndjson,
     read_parquet,
 )
@@ -267,8 +268,6 @@ def test_a_workbook_keeps_text_as_text_and_numbers_days_and_truth_as_such(enrich
 
 
 def test_no_cell_of_a_written_workbook_is_a_formula_or_a_link(enricher: Enricher, tmp_path: Path) -> None:
-    import zipfile
-
     nasty = ["=1+1", "{=1}", "+1", "@x", "-1", "https://example.org", "mailto:a@b", "internal:x", "007", "1e5", "\x01"]
     table = pa.table({"postcode": nasty, "name": nasty})
     sink = io.BytesIO()
@@ -339,7 +338,7 @@ def test_bytes_that_a_parquet_file_calls_text_and_are_none_are_said_in_a_sentenc
         enrich_tables(table.batches, table.schema, NdjsonWriter(io.BytesIO()), Plan(enricher))
 
 
-def test_damaged_workbooks_are_said_in_a_sentence(enricher: Enricher) -> None:
+def test_damaged_workbooks_are_said_in_a_sentence() -> None:
     whole = workbook([["postcode"], *[[f"NG1 {i}"] for i in range(3000)]]).getvalue()
     for data in (
         *list(damaged(whole))[:-1],
@@ -347,8 +346,39 @@ def test_damaged_workbooks_are_said_in_a_sentence(enricher: Enricher) -> None:
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 600,
     ):
         with pytest.raises(FileProblemError, match=r"^The workbook is .*\.$") as raised:
-            read_excel(io.BytesIO(data), Plan(enricher))
+            read_sheet(io.BytesIO(data), None, has_header=True)
         assert "NG1" not in str(raised.value)
+
+
+@pytest.mark.parametrize("cell", ["XFD1048576", "A2" + "7" * 50])
+def test_a_workbook_with_one_cell_far_from_the_others_is_said_in_a_sentence(enricher: Enricher, cell: str) -> None:
+    """Its reader asks for hundreds of gigabytes and aborts: that ends another process than this."""
+    stray = sheet_xml(workbook([["postcode"], ["NG1 1AA"]]), lambda xml: xml.replace(b'r="A2"', f'r="{cell}"'.encode()))
+    with pytest.raises(FileProblemError, match=r"^The workbook (needs more memory than there is|is damaged)") as raised:
+        read_excel(stray, Plan(enricher))
+    assert str(raised.value).endswith(".")
+
+
+def sheet_xml(book: io.BytesIO, change: Callable[[bytes], bytes]) -> io.BytesIO:
+    """A workbook whose first sheet's XML is changed."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(book) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            part = old.read(name)
+            new.writestr(name, change(part) if name.endswith("sheet1.xml") else part)
+    return changed
+
+
+def test_a_large_sheet_comes_back_whole_and_in_its_order(enricher: Enricher) -> None:
+    """More rows than one batch of the reader's process has."""
+    table = read_excel(workbook([["postcode"], *[[f"NG{i} 1AA"] for i in range(40_000)]]), Plan(enricher))
+    assert table.rows == 40_000
+    assert pa.Table.from_batches(table.batches)["postcode"].to_pylist() == [f"NG{i} 1AA" for i in range(40_000)]
+
+
+def test_a_workbook_that_is_no_workbook_is_refused_by_way_of_the_readers_process(enricher: Enricher) -> None:
+    with pytest.raises(FileProblemError, match=r"^The workbook is damaged"):
+        read_excel(io.BytesIO(b"PK\x03\x04junk"), Plan(enricher))
 
 
 def test_what_a_sheet_has_no_room_for_is_refused_before_the_work(

@@ -80,7 +80,7 @@ def test_a_file_whose_context_does_not_fit_its_areas_is_refused(
 ) -> None:
     file = read_index(copy)
     held = file.header[name] if name == "measures" else np.array(file.sections[name])
-    with pytest.raises(IndexFileError, match="lacks something|well-formed"):
+    with pytest.raises(IndexFileError, match=r"lacks something|well-formed"):
         Index(rewritten(copy, **{name: wrong(held)}))
 
 

@@ -1,6 +1,7 @@
 """An index file is sound or refused in one sentence."""
 
 import hashlib
+import json
 import shutil
 import struct
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.lookup import postcode
 from app.lookup.index import Index
 from app.lookup.layout import FORMAT, IndexFileError, read_index, write_index
 from app.reference.releases import current_index
@@ -142,6 +144,16 @@ def test_an_edition_without_a_name_is_refused(copy: Path) -> None:
 
 def test_a_header_without_a_bottom_is_refused(copy: Path) -> None:
     write_sound(copy, b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+    assert "well-formed" in refused(copy)
+
+
+def test_a_section_that_begins_between_two_values_is_refused(copy: Path) -> None:
+    content = copy.read_bytes()
+    length = struct.unpack_from("<I", content, 12)[0]
+    header = json.loads(content[48 : 48 + length])
+    header["sections"]["slots"]["offset"] += 2
+    header["sections"]["slots"]["shape"] = [header["sections"]["slots"]["shape"][0] - postcode.UNITS]
+    write_sound(copy, json.dumps(header).encode().ljust(length), content[48 + length :])
     assert "well-formed" in refused(copy)
 
 
