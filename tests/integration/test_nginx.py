@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.contract.fhir import OperationOutcome
+from app.errors import Problem
 from app.settings import Settings
 from tests.databases import eventually
 from tests.integration.proxied import (
@@ -25,6 +27,7 @@ from tests.integration.proxied import (
     hanging_up,
     nginx,
 )
+from tests.integration.running import free_port
 
 pytestmark = pytest.mark.skipif(not NGINX, reason="no nginx")
 
@@ -227,6 +230,10 @@ def test_a_batch_of_8_mib_passes_and_one_byte_more_is_413_before_the_service_hea
         assert refused.status_code == 413
         assert refused.json()["type"] == "urn:imdlens:problem:too-large"
         assert refused.headers["content-type"] == "application/problem+json"
+    fhir = asked(proxied, "POST", "/fhir/R4/$enrich", content=b" " * (2**16 + 1), headers=said)
+    assert fhir.status_code == 413
+    assert fhir.headers["content-type"] == "application/fhir+json"
+    assert OperationOutcome.model_validate(fhir.json()).issue[0].code == Problem(413).outcome()["issue"][0]["code"]
     assert lines_after(proxied, known) == []
 
 
@@ -392,3 +399,15 @@ def test_what_may_have_been_counted_is_sent_to_no_second_host(proxied: Behind, k
     assert answer.json()["type"] == "urn:imdlens:problem:away"
     assert len(took) == 1
     assert lines_after(proxied, known) == []
+
+
+def test_a_client_of_fhir_hears_that_the_service_is_away_as_an_operation_outcome(
+    proxied: Behind, tmp_path: Path
+) -> None:
+    certificates(tmp_path)
+    with nginx(tmp_path, free_port()) as port:
+        there = proxied._replace(port=port, folder=tmp_path)
+        answer = asked(there, "POST", "/fhir/R4/$enrich", json={"resourceType": "Patient"})
+    assert answer.status_code == 502
+    assert answer.headers["content-type"] == "application/fhir+json"
+    assert OperationOutcome.model_validate(answer.json()).issue[0].code == "transient"
